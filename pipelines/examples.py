@@ -6,7 +6,7 @@ TensorFlow is imported only in functions that need it, so that a wrong path is r
 import dataclasses
 import functools
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -54,7 +54,7 @@ class Examples:
 
     Attributes:
         features: an array or a dict of arrays; for rows a matrix of numbers and one of texts.
-            Texts are object arrays of UTF-8 bytes.
+            Texts are UTF-8 bytes: arrays of objects, or what indexing makes such arrays.
         target: the targets of all stored examples.
         rows: the stored examples of this view, in order.
         groups: for each stored example the one with which it has to be in the same split.
@@ -178,6 +178,11 @@ class Examples:
             return self
         drawn = np.random.default_rng(0).choice(len(self), count, replace=False, shuffle=False)
         return self.select(np.sort(drawn))
+
+    def blocks(self, size: int) -> Iterator["Examples"]:
+        """Yield views of `size` consecutive examples; the last one may be smaller."""
+        for start in range(0, len(self), size):
+            yield self.select(np.arange(start, min(start + size, len(self))))
 
     def gather(self, positions: Any) -> Batch | WeightedBatch:
         """Gather a whole batch inside a TensorFlow graph; positions is an int64 vector.

@@ -17,6 +17,8 @@ from pipelines.examples import AddressError, Batch, DataError, Examples
 from pipelines.images.photos import FitterFactory
 from pipelines.inspection import Inspection
 from pipelines.splits import Source
+from pipelines.tables.cells import AnyCells, Cells
+from pipelines.tables.column_store import stored
 from pipelines.tables.table import Table, Tables
 
 # A name, a configuration and a version; no paths and no namespaces.
@@ -149,8 +151,20 @@ def _columns(builder: Any, split: str, features: dict[tuple[str, ...], Any]) -> 
         "/".join(path): tf.io.FixedLenFeature((), _stored(feature.get_serialized_info().tf_dtype))
         for path, feature in features.items()
     }
-    parts = list(_chunks(builder, split, lambda serialized: tf.io.parse_example(serialized, specs)))
-    return {path[-1]: np.concatenate([part["/".join(path)] for part in parts]) for path in features}
+    parts: dict[str, list[Any]] = {path[-1]: [] for path in features}
+    for part in _chunks(builder, split, lambda serialized: tf.io.parse_example(serialized, specs)):
+        for path in features:
+            values = part["/".join(path)]
+            parts[path[-1]].append(values if values.dtype != object else _texts(values))
+    return {name: _joined(column) for name, column in parts.items()}
+
+
+def _texts(values: np.ndarray) -> pa.Array:
+    return pa.array([value or None for value in values.tolist()], pa.binary())
+
+
+def _joined(parts: list[Any]) -> AnyCells:
+    return np.concatenate(parts) if isinstance(parts[0], np.ndarray) else Cells(stored(parts))
 
 
 def _stored(dtype: tf.DType) -> tf.DType:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from pipelines.texts import phrases
+from pipelines.texts.stored_texts import Texts
 
 
 def find_by_brute_force(texts):
@@ -29,7 +30,7 @@ def is_phrase_of(words, other):
 @pytest.mark.parametrize("max_words", [4, 9, 70])
 @pytest.mark.parametrize("words_per_block", [1, 10, 2**18])
 def test_equals_the_brute_force_search(max_words, words_per_block, monkeypatch):
-    monkeypatch.setattr(phrases, "WORDS_PER_BLOCK", words_per_block)
+    monkeypatch.setattr(phrases, "BYTES_PER_BLOCK", words_per_block)
     phrases._powers.cache_clear()
     random = np.random.default_rng(max_words)
     for words in ([b"a"], [b"a", b"b"], [b"a", b"B", b"b", b"c", b"d"]):
@@ -37,20 +38,20 @@ def test_equals_the_brute_force_search(max_words, words_per_block, monkeypatch):
             b" ".join(random.choice(words, random.integers(0, max_words))) + b" " * (k % 2)
             for k in range(80)
         ]
-        holders = phrases.find_containing_texts(np.array([*texts, None], object)[:-1])
+        holders = phrases.find_containing_texts(Texts.of(np.array([*texts, None], object)[:-1]))
         assert holders.tolist() == find_by_brute_force(texts)
     phrases._powers.cache_clear()
 
 
 def test_empty_inputs():
-    assert phrases.find_containing_texts(np.array([], object)).tolist() == []
-    assert phrases.find_containing_texts(np.array([b"", b" "], object)).tolist() == [0, 1]
+    assert phrases.find_containing_texts(Texts.of(np.array([], object))).tolist() == []
+    assert phrases.find_containing_texts(Texts.of(np.array([b"", b" "], object))).tolist() == [0, 1]
 
 
 def find_copies(count):
     """Return the processor seconds to find `count` copies of a phrase within `count` texts."""
     texts = [*[b"quite good"] * count, *(b"quite good film %d" % k for k in range(count))]
-    column = np.array([*texts, None], object)[:-1]
+    column = Texts.of(np.array([*texts, None], object)[:-1])
     start = time.process_time()
     holders = phrases.find_containing_texts(column)
     seconds = time.process_time() - start

@@ -589,7 +589,7 @@ def test_own_file_by_the_command_line(run_cli, messy):
 
 
 def test_count_words():
-    np.testing.assert_array_equal(estimate_word_counts(column("a b c", "", "x" * 80)), [3, 1, 10])
+    np.testing.assert_array_equal(estimate_word_counts(texts("a b c", "", "x" * 80)), [3, 1, 10])
 
 
 @pytest.mark.parametrize("model", ["ngrams", "cnn", "rnn"])

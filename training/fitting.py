@@ -30,7 +30,8 @@ from training.time_limit import TimeLimit
 
 MAX_STEPS_PER_EXECUTION = 64  # the cost of a call is small, and progress still shows often
 NUM_PREVIEW_IMAGES = 16
-MAX_VALIDATION_ROWS = 200_000  # by which the epochs of a table are compared
+# By which epochs are compared, of a table and of texts.
+MAX_VALIDATION_ROWS, MAX_VALIDATION_TEXTS = 200_000, 20_000
 DISK_FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -145,6 +146,8 @@ def make_fit_data(
     )
     if app.modality == "row":
         valid_examples = valid_examples.sample(MAX_VALIDATION_ROWS)
+    if app.modality == "text":
+        valid_examples = valid_examples.sample(MAX_VALIDATION_TEXTS)
     valid = sharded_batches(valid_examples, batch_size=validation_batch_size, prepare=prepare)
     return FitData(
         train, valid, steps, splits, parts.preprocessing, size, steps_per_execution, position

@@ -184,19 +184,21 @@ class Text(App):
         return self.model != "ngrams"
 
     def prepare_once(self, splits: "Splits", preprocessing: Any) -> PreparedExamples | None:
-        """Split texts into words once, if the words fit into memory.
+        """Split texts into words once, if the epochs take as many texts, and if words fit.
 
         The n-grams have no part in the training of a network, and are left out.
         """
-        import numpy as np
-
         from pipelines.texts.preprocessing import WORD_BYTES, decode_words
 
-        if WORD_BYTES * self.sequence_lengths(splits).sum() > MAX_PREPARED_BYTES:
+        if not self.has_network:
             return None
-        train, valid = map(preprocessing.stored_words, (splits.train, splits.valid))
+        train, valid, lengths = splits.train, splits.valid, self.sequence_lengths(splits)
+        takes_all = self.epochs * (self.max_epoch_examples or 0) >= len(train)
+        if not takes_all or WORD_BYTES * lengths.sum() > MAX_PREPARED_BYTES:
+            return PreparedExamples(preprocessing.without_ngrams, train, valid, lengths)
+        train, valid = map(preprocessing.stored_words, (train, valid))
         # Batches by the estimated lengths have 9 to 40 % more padding.
-        lengths = np.array([len(words) // WORD_BYTES for words in train.features], "int64")
+        lengths = train.features.sizes.astype("int64") // WORD_BYTES
         return PreparedExamples(decode_words, train, valid, lengths)
 
     def make_input_decoder(self, splits: "Splits") -> Any:
@@ -208,12 +210,14 @@ class Text(App):
         return self.length
 
     def sequence_lengths(self, splits: "Splits") -> Any:
-        """Return about how many words of each training text the recurrent part reads."""
+        """Return about how many words of each training text the network reads; None without one."""
         import numpy as np
 
         from pipelines.texts.words import estimate_word_counts
 
-        return np.minimum(estimate_word_counts(splits.train.numpy().features), self.length)
+        if not self.has_network:
+            return None
+        return np.minimum(estimate_word_counts(splits.train), self.length)
 
     def metric_names(self) -> tuple[str, ...]:
         """Return micro F1 for several classes a text."""

@@ -19,7 +19,12 @@ from apps.thresholds import choose_thresholds
 from pipelines.batches import ordered_batches
 from pipelines.examples import Examples
 from pipelines.texts.ngram_features import max_ngrams
-from pipelines.texts.ngrams import frequent_ngrams, ngrams_of
+from pipelines.texts.ngrams import (
+    MAX_VALIDATION_OCCURRENCES,
+    frequent_ngrams,
+    ngrams_of,
+    sample_by_ngrams,
+)
 
 NGRAMS, BLEND = "ngram_logits", "blend"  # names of layers
 BATCH_SIZE = 256
@@ -87,15 +92,16 @@ def _fit_ngrams(model: Any, fit_data: FitData) -> Callable[[], None]:
     layer, splits = model.get_layer(NGRAMS), fit_data.splits
     kinds, sizes, num_classes = fit_data.prepare.kinds, layer.num_ngrams, layer.num_classes
     corpus = frequent_ngrams(splits.train, kinds, max_ngrams(num_classes))
-    valid = ngrams_of(splits.valid, kinds, corpus.known)
-    texts, both = corpus.texts, (corpus.texts, splits.valid)
+    valid_texts = sample_by_ngrams(splits.valid, kinds, MAX_VALIDATION_OCCURRENCES)
+    valid = ngrams_of(valid_texts, kinds, corpus.known)
+    texts, both = corpus.texts, (corpus.texts, valid_texts)
 
     def loss_and_model(c: float) -> tuple[float, LinearModel]:
         weights = texts.relative_weights
         fitted = ngram_weights.fit(corpus.present, texts.targets, num_classes, sizes, weights, c)
         scores = fitted.scores(valid, sizes)
         logits = np.concatenate([-scores, scores], 1) if layer.one_column else scores
-        return _factors_and_loss(logits[:, np.newaxis], splits.valid)[1], fitted
+        return _factors_and_loss(logits[:, np.newaxis], valid_texts)[1], fitted
 
     is_cheap = corpus.present.nnz * layer.table.shape[1] <= MAX_PRODUCTS
     found = {FIRST_PENALTY: loss_and_model(FIRST_PENALTY)}
@@ -108,7 +114,7 @@ def _fit_ngrams(model: Any, fit_data: FitData) -> Callable[[], None]:
         present = sparse.vstack([corpus.present, valid], format="csr")
         targets = np.concatenate([part.targets for part in both])
         weights = None
-        if splits.valid.weights is not None:
+        if valid_texts.weights is not None:
             weights = np.concatenate([part.weights for part in both])
             weights /= weights.mean()
         layer.assign(ngram_weights.fit(present, targets, num_classes, sizes, weights, best))

@@ -11,7 +11,8 @@ from data_checks.reading import skipped_rows
 from data_checks.texts import near_duplicates
 from data_checks.texts.text_quality import all_texts, boilerplate, encoding, of_texts, sample_of
 from pipelines.label_sets import strata
-from pipelines.texts.reading import empty_of, text_cells
+from pipelines.texts.reading import text_cells
+from pipelines.texts.stored_texts import empty_of
 
 __all__ = ["boilerplate", "empty", "encoding", "leakage", "lengths", "near", "targets"]
 

@@ -8,11 +8,17 @@ from scipy.special import expit
 from apps.calibration import best_factors
 from apps.text import ngram_weights
 from apps.thresholds import choose_thresholds
-from evaluation.modalities.text_baselines import LONGEST_NGRAM
+from evaluation.modalities.text_baselines import LONGEST_NGRAM, TEXTS_PER_BLOCK
 from evaluation.tasks.multilabel import Predictions
 from pipelines.splits import Splits
 from pipelines.texts.ngram_features import max_ngrams
-from pipelines.texts.ngrams import NgramKinds, frequent_ngrams, ngrams_of
+from pipelines.texts.ngrams import (
+    MAX_VALIDATION_OCCURRENCES,
+    NgramKinds,
+    frequent_ngrams,
+    ngrams_of,
+    sample_by_ngrams,
+)
 
 
 def baselines(splits: Splits) -> Iterator[tuple[str, Predictions]]:
@@ -46,10 +52,12 @@ def support_vector_machines(splits: Splits) -> Predictions:
     texts, known, present = frequent_ngrams(splits.train, kinds, max_ngrams(num_classes))
     sizes, weights = [*map(len, known)], texts.relative_weights
     machines = ngram_weights.fit(present, texts.targets, num_classes, sizes, weights)
-    valid, test = (
-        machines.scores(ngrams_of(part, kinds, known), sizes)
-        for part in (splits.valid, splits.test)
+    sample = sample_by_ngrams(splits.valid, kinds, MAX_VALIDATION_OCCURRENCES)
+    valid, *parts = (
+        machines.scores(ngrams_of(block, kinds, known), sizes)
+        for block in (sample, *splits.test.blocks(TEXTS_PER_BLOCK))
     )
-    factor = best_factors(valid[:, np.newaxis], splits.valid.targets)
-    thresholds = choose_thresholds(expit(valid * factor), splits.valid.targets)
+    test = np.concatenate(parts)
+    factor = best_factors(valid[:, np.newaxis], sample.targets)
+    thresholds = choose_thresholds(expit(valid * factor), sample.targets)
     return Predictions.by_thresholds(expit(test * factor), thresholds, splits.test.targets)

@@ -17,12 +17,20 @@ from pipelines.texts.ngram_features import (
     max_ngrams,
     scaled,
 )
-from pipelines.texts.ngrams import Corpus, NgramKinds, frequent_ngrams, ngrams_of
+from pipelines.texts.ngrams import (
+    MAX_VALIDATION_OCCURRENCES,
+    Corpus,
+    NgramKinds,
+    frequent_ngrams,
+    ngrams_of,
+    sample_by_ngrams,
+)
 
 # From n-grams of texts, sparse [texts, n-grams], to weighted ones.
 Features = Callable[[Any], Any]
 
 LONGEST_NGRAM = 3  # words
+TEXTS_PER_BLOCK = 10_000  # that are predicted together
 ABSENT_CLASS_SCORE = -10.0
 
 
@@ -41,13 +49,14 @@ def baselines(splits: Splits) -> Iterator[tuple[str, Predictions]]:
     yield "majority", of_test_set(splits, frequencies)
     kinds = NgramKinds.of(splits.train, LONGEST_NGRAM, num_classes)
     corpus = frequent_ngrams(splits.train, kinds, max_ngrams(num_classes))
-    valid, test = (ngrams_of(part, kinds, corpus.known) for part in (splits.valid, splits.test))
+    sample = sample_by_ngrams(splits.valid, kinds, MAX_VALIDATION_OCCURRENCES)
+    valid = ngrams_of(sample, kinds, corpus.known)
     for name, features in _features(corpus, num_classes).items():
         scores = _scores(corpus, features, num_classes)
-        factor = best_factors(
-            scores(valid)[:, np.newaxis], splits.valid.targets, splits.valid.weights
-        )
-        yield name, of_test_set(splits, softmax(scores(test) * factor, axis=1))
+        factor = best_factors(scores(valid)[:, np.newaxis], sample.targets, sample.weights)
+        blocks = splits.test.blocks(TEXTS_PER_BLOCK)
+        parts = [scores(ngrams_of(block, kinds, corpus.known)) for block in blocks]
+        yield name, of_test_set(splits, softmax(np.concatenate(parts) * factor, axis=1))
 
 
 def _scores(corpus: Corpus, features: Features, num_classes: int) -> Callable[[Any], np.ndarray]:

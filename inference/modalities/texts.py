@@ -25,7 +25,8 @@ from pipelines.table_paths import kind_of_file
 from pipelines.tables import csv_files, text_files
 from pipelines.tables.table import Table, listed
 from pipelines.tables.text_files import TextFile
-from pipelines.texts.reading import Columns, empty_of, names_in, text_cells, text_column
+from pipelines.texts.reading import Columns, names_in, text_cells, text_column
+from pipelines.texts.stored_texts import empty_of
 from training.run import Run
 
 NAME: ModalityName = "text"

@@ -111,9 +111,7 @@ def _seconds(column: pa.ChunkedArray) -> np.ndarray:
 
 
 def _texts(column: pa.ChunkedArray) -> Cells:
-    texts = column.cast(pa.string())
-    texts = pc.if_else(pc.equal(pc.binary_length(texts), 0), None, texts)
-    chunks = [chunk.view(pa.binary()) for chunk in texts.chunks]
+    chunks = [chunk.view(pa.binary()) for chunk in column.cast(pa.string()).chunks]
     return stripped(pa.chunked_array(chunks, pa.binary()))
 
 

@@ -5,6 +5,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.tables.cells import Cells, content_of
+from pipelines.tables.column_store import stored
 
 # The characters that str.strip removes, and which bytes they begin and end with.
 BLANKS = "".join(character for character in map(chr, range(0x3001)) if character.isspace())
@@ -14,21 +15,24 @@ BEGINS_BLANK, ENDS_BLANK = (
 
 
 def stripped(array: pa.ChunkedArray) -> Cells:
-    """Strip the cells of blanks, unless they are numbers, which have none."""
+    """Strip the cells of blanks, unless they are numbers, which have none; make empty ones null."""
     column = Cells(array)
     if column.floats is not None:
         return column
-    if not _may_have_blanks(column.encoded.dictionary):
+    parts = [column.encoded.dictionary] if column.is_repetitive else array.chunks
+    if all(map(_is_stripped, parts)):
         return column
-    return Cells(pa.chunked_array(map(_strip, array.chunks), pa.binary()))
+    return Cells(stored(map(_strip, array.chunks)))
 
 
-def _may_have_blanks(cells: pa.Array) -> bool:
+def _is_stripped(cells: pa.Array) -> bool:
+    """Whether no cell can have blanks, and each without a character is null."""
     content, ends = content_of(cells)
     starts, ends = ends[:-1], ends[1:]
     filled = ends > starts
     first, last = content[starts[filled]], content[ends[filled] - 1]
-    return bool(BEGINS_BLANK[first].any() or ENDS_BLANK[last].any())
+    are_null = np.count_nonzero(filled) + cells.null_count == len(cells)
+    return are_null and not (BEGINS_BLANK[first].any() or ENDS_BLANK[last].any())
 
 
 def _strip(chunk: pa.Array) -> pa.Array:

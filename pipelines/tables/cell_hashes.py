@@ -82,7 +82,7 @@ def _salted_hasher(
 def hash_cells(column: AnyCells) -> np.ndarray:
     """Hash each cell to a uint64: the same for equal texts, or equal numbers of one dtype."""
     if isinstance(column, Cells):
-        parts = [part for chunk in column.array.chunks for part in _hash_texts(*content_of(chunk))]
+        parts = [part for chunk in column.array.chunks for part in hash_texts(*content_of(chunk))]
         return np.concatenate([np.empty(0, "uint64"), *parts])
     if column.dtype == object:
         return hash_cells(Cells.of(column.tolist()))
@@ -90,7 +90,7 @@ def hash_cells(column: AnyCells) -> np.ndarray:
     return mix_bits(column.astype("int64" if whole else "float64").view("uint64"))
 
 
-def _hash_texts(content: np.ndarray, ends: np.ndarray) -> Iterator[np.ndarray]:
+def hash_texts(content: np.ndarray, ends: np.ndarray) -> Iterator[np.ndarray]:
     """Yield polynomial hashes in BASE of the cells, part by part.
 
     The hash of a cell is the difference of two prefix sums over all bytes, shifted to its end.

@@ -1,7 +1,9 @@
 """Keep large tables and matrices on the disk, so that memory does not grow with it."""
 
+import contextlib
 import mmap
 import tempfile
+from collections.abc import Iterable
 from typing import IO
 
 import numpy as np
@@ -26,6 +28,15 @@ def new_matrix(shape: tuple[int, int]) -> np.ndarray:
         return np.empty(shape)
     with tempfile.TemporaryFile(prefix="athanor-") as file:
         return np.memmap(file, "float64", mode="w+", shape=shape)
+
+
+def stored(chunks: Iterable[pa.Array]) -> pa.ChunkedArray:
+    """Return chunks of cells as a column: in memory, or in a memory map if they are large."""
+    schema = pa.schema([("cells", pa.binary())])
+    with contextlib.closing(ColumnStore(schema)) as store:
+        for chunk in chunks:
+            store.add(pa.table([chunk], schema))
+        return store.table().column(0)
 
 
 class ColumnStore:

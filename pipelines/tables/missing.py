@@ -32,7 +32,8 @@ BLANK_CHARACTERS = " \t\r\n\u00a0\u3000\u200b\u200c\u200d\u2060\ufeff\u00ad"
 ID_WORDS = MISSING_WORDS | NONE_WORDS | {"-", "--", "---", "\u2013", "\u2014"}
 NUMBER_WORDS = MISSING_WORDS | NONE_WORDS | DASH_WORDS | INFINITY_WORDS | UNKNOWN_WORDS
 TEXT_WORDS = MISSING_WORDS - {"?", "??"}  # a question mark can be a whole text
-MAX_WORD_BYTES = max(len(word.encode()) for word in NUMBER_WORDS)
+# Codes are short, even with blanks around them.
+MAX_CODE_BYTES = 4 * max(len(word.encode()) for word in NUMBER_WORDS)
 
 
 def normalized(cell: object) -> str | None:
@@ -47,8 +48,7 @@ def normalized(cell: object) -> str | None:
 
 def is_missing(cell: object, words: frozenset[str] = MISSING_WORDS) -> bool:
     """Whether a cell is a missing value: one of `words`, or NaN if it is a number."""
-    # A quick test first: codes are short, even with blanks around them.
-    if isinstance(cell, bytes) and len(cell) > 4 * MAX_WORD_BYTES:
+    if isinstance(cell, bytes) and len(cell) > MAX_CODE_BYTES:
         return False
     text = normalized(cell)
     return text in words if text is not None else cell != cell

@@ -1,5 +1,6 @@
 """Read files whose columns have types: Parquet, Feather, JSON lines and Excel."""
 
+import contextlib
 import json
 import re
 from collections.abc import Callable
@@ -7,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from pyarrow import feather, ipc, parquet
+from pyarrow import feather, ipc, parquet, types
 from pyarrow import json as arrow_json
 
 from pipelines.examples import AddressError, DataError
 from pipelines.files import expand_home
 from pipelines.tables import text_files, workbooks
+from pipelines.tables.column_store import ColumnStore
 
 JSON_TYPES = {bool: "boolean", int: "number", float: "number", str: "text", list: "list"}
 FORMATS = {
@@ -62,7 +64,22 @@ def _load(kind: str, name: str, load: Callable[[Path], Any]) -> Any:
 
 def _parquet(path: Path) -> pa.Table:
     with parquet.ParquetFile(path, page_checksum_verification=True) as file:
-        return file.read()
+        schema = pa.schema([*map(_decoded, file.schema_arrow)])
+        if "dictionary<" in str(schema):  # in lists: each part would have another one
+            return file.read()
+        with contextlib.closing(ColumnStore(schema)) as store:
+            for batch in file.iter_batches():
+                store.add(pa.Table.from_batches([batch]).cast(schema))
+            return store.table()
+
+
+def _decoded(field: pa.Field) -> pa.Field:
+    """Return the field with the type of its values, if it is a dictionary."""
+    if not types.is_dictionary(field.type):
+        return field
+    kind = field.type.value_type
+    # Arrow cannot cast to views.
+    return field.with_type(pa.string() if types.is_string_view(kind) else kind)
 
 
 def _parquet_schema(path: Path) -> pa.Schema:

@@ -9,11 +9,12 @@ import tensorflow as tf
 from scipy import sparse
 
 from pipelines.examples import Examples
-from pipelines.texts.words import PADDING, TEXTS_PER_CALL, are_short, limited_words
+from pipelines.texts.words import PADDING, are_short, limited_words
 
 MAX_CHARACTERS = 16_384  # of a text, whose n-grams are read
 TEXTS_PER_BLOCK = 500  # hashed together: the longest one sets the size of all
-MAX_OCCURRENCES = 40_000_000  # of n-grams in the texts that are counted: some gigabytes
+# Of n-grams in the texts that are counted, some gigabytes, and in texts to validate with.
+MAX_OCCURRENCES, MAX_VALIDATION_OCCURRENCES = 40_000_000, 10_000_000
 START = 2**62 + 1  # the number that n-grams of words have before the first word of a text
 CHARACTER_SALT = 7  # keeps hashes of characters and of words apart
 XXHASH_PRIME_1, XXHASH_PRIME_5 = 0x9E3779B185EBCA87 - 2**64, 0x27D4EB2F165667C5
@@ -114,7 +115,7 @@ def frequent_ngrams(train: Examples, kinds: NgramKinds, max_ngrams: int) -> Corp
     there are no others. If the texts have more than about `MAX_OCCURRENCES` n-grams, a sample of
     them is counted.
     """
-    train = _countable(train, kinds)
+    train = sample_by_ngrams(train, kinds, MAX_OCCURRENCES)
     corpus = _ngrams_in(train, kinds, max_ngrams, min_texts=2)
     if corpus.present.shape[1]:
         return corpus
@@ -151,11 +152,11 @@ def ngrams_of(examples: Examples, kinds: NgramKinds, known: list[np.ndarray]) ->
     return sparse.hstack(parts, format="csr")
 
 
-def _countable(train: Examples, kinds: NgramKinds) -> Examples:
-    """Return the training texts, or a sample with about `MAX_OCCURRENCES` n-grams."""
-    sample = train.sample(TEXTS_PER_CALL)
+def sample_by_ngrams(examples: Examples, kinds: NgramKinds, max_occurrences: int) -> Examples:
+    """Return the texts, or a sample with about as many occurrences of n-grams."""
+    sample = examples.sample(TEXTS_PER_BLOCK)
     count = sum(len(hashes) for _, hashes in _occurrences(sample, kinds))
-    return train.sample(int(MAX_OCCURRENCES / max(1, count) * len(sample)))
+    return examples.sample(int(max_occurrences / max(1, count) * len(sample)))
 
 
 def _occurrences(examples: Examples, kinds: NgramKinds) -> list[tuple[np.ndarray, np.ndarray]]:

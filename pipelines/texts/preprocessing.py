@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from pipelines.examples import Examples
 from pipelines.texts.ngrams import NgramKinds, frequent_ngrams
+from pipelines.texts.stored_texts import Texts
 from pipelines.texts.words import (
     PADDING,
     TEXTS_PER_CALL,
@@ -91,17 +92,25 @@ class TextVectorizer(keras.layers.Layer):
     def call(self, texts: Any) -> dict[str, Any]:
         """Turn strings [batch] or [batch, 1] into `words` and `ngrams`."""
         all_words = limited_words(texts)
-        words = self._numbers(all_words).to_tensor(PADDING)
-        # At least one time step: pooling over none has no maximum.
-        words = tf.pad(words, [[0, 0], [0, tf.cast(tf.shape(words)[1] == 0, tf.int32)]])
-        ngrams = tf.zeros([tf.shape(words)[0], 0], tf.int32)
+        inputs = self._without_ngrams(all_words)
         if self.kinds:
             first = 0
             for hashes, known in zip(self.kinds.hashes(all_words), self.known, strict=True):
                 if known.shape[0]:
-                    ngrams = tf.concat([ngrams, _numbers_of(hashes, known, first)], 1)
+                    numbers = _numbers_of(hashes, known, first)
+                    inputs["ngrams"] = tf.concat([inputs["ngrams"], numbers], 1)
                 first += known.shape[0]
-        return {"words": words, "ngrams": ngrams}
+        return inputs
+
+    def without_ngrams(self, texts: Any) -> dict[str, Any]:
+        """Do what `call` does, without n-grams, which a network does not read."""
+        return self._without_ngrams(limited_words(texts))
+
+    def _without_ngrams(self, all_words: tf.RaggedTensor) -> dict[str, Any]:
+        words = self._numbers(all_words).to_tensor(PADDING)
+        # At least one time step: pooling over none has no maximum.
+        words = tf.pad(words, [[0, 0], [0, tf.cast(tf.shape(words)[1] == 0, tf.int32)]])
+        return {"words": words, "ngrams": tf.zeros([tf.shape(words)[0], 0], tf.int32)}
 
     def _numbers(self, words: tf.RaggedTensor) -> tf.RaggedTensor:
         return head_and_tail(tf.cast(self.lookup(words), tf.int32), self.length)
@@ -111,13 +120,15 @@ class TextVectorizer(keras.layers.Layer):
 
         So no text is split again in every epoch.
         """
-        stored = np.empty(len(examples), object)
-        for start in range(0, len(examples), TEXTS_PER_CALL):
-            block = slice(start, start + TEXTS_PER_CALL)
-            numbers = self._numbers(limited_words(tf.constant(examples.numpy(block).features)))
-            ends = np.cumsum(numbers.row_lengths().numpy())[:-1]
-            stored[block] = [row.tobytes() for row in np.split(numbers.values.numpy(), ends)]
-        return dataclasses.replace(Examples.of(stored, examples.targets), weight=examples.weights)
+
+        def stored(start: int) -> tuple[np.ndarray, np.ndarray]:
+            texts = examples.numpy(slice(start, start + TEXTS_PER_CALL)).features
+            numbers = self._numbers(limited_words(tf.constant(texts)))
+            values = numbers.values.numpy()
+            return values.view("uint8"), numbers.row_splits.numpy() * values.itemsize
+
+        texts = Texts.of_pieces(map(stored, range(0, len(examples), TEXTS_PER_CALL)))
+        return dataclasses.replace(Examples.of(texts, examples.targets), weight=examples.weights)
 
     def compute_output_spec(self, texts: Any) -> dict[str, Any]:  # noqa: ARG002
         """Return the specs of two int32 tensors [batch, any]."""

@@ -1,19 +1,22 @@
 """Read tables as texts with classes."""
 
 import dataclasses
+import itertools
 from typing import NamedTuple
 
 import numpy as np
+import pyarrow as pa
 
 from pipelines.examples import AddressError, DataError, Examples
 from pipelines.inspection import Inspection, origins_of
 from pipelines.split_columns import NO_SPLIT_COLUMNS, SplitColumns, SplitReader
 from pipelines.splits import Source
-from pipelines.tables.cells import AnyCells, Cells, distinct_of, num_bytes
-from pipelines.tables.missing import TEXT_WORDS, is_missing
+from pipelines.tables.cells import CELLS_PER_BLOCK, AnyCells, Cells, num_bytes
+from pipelines.tables.column_store import stored
 from pipelines.tables.table import Table, Tables, listed
 from pipelines.texts.classes import Classes, class_lists, single_classes
 from pipelines.texts.phrases import find_containing_texts
+from pipelines.texts.stored_texts import Texts, empty_of
 
 # Default column names, tried in this order.
 TEXTS = ("text", "sentence", "review", "comment", "message", "content", "body", "question", "title")
@@ -127,7 +130,9 @@ def text_cells(table: Table, text: str) -> AnyCells:
         (b"" if is_empty else cell for cell, is_empty in zip(column, empty_of(column), strict=True))
         for column in columns
     ]
-    return Cells.of(SEPARATOR.join(row) if any(row) else b"" for row in zip(*parts, strict=True))
+    texts = (SEPARATOR.join(row) if any(row) else None for row in zip(*parts, strict=True))
+    blocks = iter(lambda: [*itertools.islice(texts, CELLS_PER_BLOCK)], [])
+    return Cells(stored(pa.array(block, pa.binary()) for block in blocks))
 
 
 def _require_distinct_columns(requested: list[str], names: list[str]) -> None:
@@ -171,7 +176,7 @@ def _find_column(
 
 
 class _Part(NamedTuple):
-    texts: np.ndarray
+    texts: Texts
     empty: np.ndarray
     table: Table
 
@@ -184,14 +189,7 @@ def _part(table: Table, text: str, target: str) -> _Part:
                 f"column {name!r}, as in train."
             )
     texts = text_cells(table, text)
-    return _Part(np.asarray(texts), empty_of(texts), table)
-
-
-def empty_of(column: AnyCells) -> np.ndarray:
-    """Return which cells have no text: they are empty, or a code for a missing value."""
-    return distinct_of(column).map(
-        lambda cell: is_missing(cell, TEXT_WORDS) or cell == b"None", "bool"
-    )
+    return _Part(Texts.of(texts), empty_of(texts), table)
 
 
 def _examples(
@@ -213,7 +211,7 @@ def _examples(
     if empty := int((part.empty & known).sum()):
         notes.append(f"{empty} rows of {name} without a text left out")
     origins = origins_of(inspection, part.table, usable)
-    examples = Examples.of(part.texts[usable], targets[usable], origins)
+    examples = Examples.of(part.texts.take(usable), targets[usable], origins)
     return split_reader.read(examples, part.table, usable)
 
 

@@ -9,6 +9,7 @@ import tensorflow as tf
 from pipelines.examples import DataError, Examples
 
 TEXTS_PER_CALL = 2000  # while words or n-grams are counted
+MAX_COUNTED_TEXTS = 500_000  # whose words are counted; of more a sample
 PADDING, UNKNOWN = 0, 1
 # Words of a text that are read: a request with a text of 100,000 words must not take seconds.
 MAX_WORDS = 4096
@@ -82,9 +83,14 @@ def are_short(train: Examples) -> bool:
     return bool(np.mean([len(text) for text in sample]) <= MAX_MEAN_BYTES)
 
 
-def estimate_word_counts(texts: np.ndarray) -> np.ndarray:
+def estimate_word_counts(examples: Examples) -> np.ndarray:
     """Estimate the number of words of each text from its spaces and bytes."""
-    return np.array([max(text.count(b" ") + 1, len(text) // 8) for text in texts], "int64")
+    counts = np.empty(len(examples), "int64")
+    for start in range(0, len(examples), TEXTS_PER_CALL):
+        block = slice(start, start + TEXTS_PER_CALL)
+        texts = examples.numpy(block).features.tolist()
+        counts[block] = [max(text.count(b" ") + 1, len(text) // 8) for text in texts]
+    return counts
 
 
 @functools.lru_cache(maxsize=2)
@@ -94,7 +100,7 @@ def frequent_words(train: Examples, max_words: int) -> tuple[str, ...]:
     Words that occur once are left out, since a network can only use them to memorise their
     text, unless no word occurs twice. Raises DataError if there is no word.
     """
-    counts: dict[bytes, int] = {}
+    counts, train = dict[bytes, int](), train.sample(MAX_COUNTED_TEXTS)
     for start in range(0, len(train), TEXTS_PER_CALL):
         texts = train.numpy(slice(start, start + TEXTS_PER_CALL)).features
         unique, _, times = tf.unique_with_counts(split_words(tf.constant(texts)).flat_values)
