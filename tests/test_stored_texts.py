@@ -3,12 +3,14 @@
 import subprocess
 import sys
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+import athanor
 from apps import Text
 from evaluation.modalities import text_baselines
 from pipelines.examples import Examples
@@ -21,6 +23,7 @@ from pipelines.texts.preprocessing import TextVectorizer, decode_words
 from pipelines.texts.stored_texts import Texts, empty_of
 from training import fitting
 
+GENERATOR = Path(athanor.__file__).resolve().parent / "benchmarks/recipes/large_texts.py"
 SOME = [b"one text", b"", b"nul \0 inside", "ünïcode".encode(), b"x" * 5000, b"NA", b" \n", b"None"]
 
 
@@ -213,8 +216,7 @@ def test_memory_does_not_grow_with_the_number_of_texts(tmp_path):
     peaks = []
     for count in (60_000, 300_000):
         path = tmp_path / f"{count}.csv"
-        script = "benchmarks/recipes/large_texts.py"
-        subprocess.run([sys.executable, script, str(count), str(path)], check=True)
+        subprocess.run([sys.executable, GENERATOR, str(count), str(path)], check=True)
         command = [sys.executable, "-c", PEAK, f"csv:{path}", str(tmp_path / f"run-{count}")]
         done = subprocess.run(command, check=True, capture_output=True, text=True)
         peaks.append(float(done.stdout.split()[-1]))

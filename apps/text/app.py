@@ -143,6 +143,7 @@ class Text(App):
         from pipelines import embedded, sources, splits
         from pipelines.class_balance import balance_classes
         from pipelines.split_columns import SplitColumns
+        from pipelines.tables.column_store import release_memory
         from pipelines.texts import reading as texts
 
         split_columns = SplitColumns(self.group, self.by_time)
@@ -151,6 +152,7 @@ class Text(App):
         )
         columns = texts.Columns(self.text, self.target, self.multilabel)
         loaded = splits.split_source(texts.source(tables, columns, inspection, split_columns))
+        release_memory()
         return balance_classes(loaded) if self.balance else loaded
 
     def make_preprocessing(self, splits: "Splits") -> Any:

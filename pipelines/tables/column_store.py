@@ -84,3 +84,4 @@ class ColumnStore:
         for part in self._parts:
             self._writer.write_table(part)
         self._parts, self._num_bytes = [], 0
+        release_memory()

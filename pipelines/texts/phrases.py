@@ -35,7 +35,7 @@ def find_containing_texts(texts: Texts) -> np.ndarray:
     known, first, unit = np.unique(hashes[compared], return_index=True, return_inverse=True)
     first = compared[first]  # of the texts of each hash
     order = np.lexsort((first, -sizes[first]))  # the longest text first
-    rank = np.empty(len(known), "int64")
+    rank = np.empty(len(known), "int32")
     rank[order] = np.arange(len(known))
     holder_rank, by_text = rank.copy(), np.argsort(first)
     for number, phrase in _phrases(texts.take(first[by_text]), known):
@@ -47,10 +47,10 @@ def find_containing_texts(texts: Texts) -> np.ndarray:
 
 def _hash_whole_texts(texts: Texts) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield the hashes of texts and their numbers of words, 0 of a text that is not compared."""
-    yield np.empty(0, "uint64"), np.empty(0, "int64")
+    yield np.empty(0, "uint64"), np.empty(0, "int8")
     for block in texts.blocks(BYTES_PER_BLOCK):
         sums, starts, sizes = _split(texts[block])
-        yield sums.hashes(starts, sizes), sizes
+        yield sums.hashes(starts, sizes), sizes.astype("int8")
 
 
 def _phrases(texts: Texts, known: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
