@@ -239,3 +239,11 @@ def test_baselines_of_lists_are_those_of_their_definitions():
     assert w not in found["ease"][1] and x not in found["ease"][1]
     lists = dict(list_baselines.recommend(Splits(train, held_out, test), users))
     assert z not in lists["popularity"][0], "validation pairs are left out"
+
+
+def test_batches_of_many_items_with_many_users_stay_small():
+    """The products of 32-bit counts overflowed: one batch had 19,000 items and took 20 GB."""
+    counts = np.full(19_000, 9_000, "int32")
+    batches = ials._batches(counts, 32)
+    assert sum(map(len, batches)) == len(counts)
+    assert max(map(len, batches)) * 9_000 * 32 <= ials.MAX_BATCH_NUMBERS

@@ -62,6 +62,7 @@ def best_factors(
 
 def _batches(counts: np.ndarray, num_factors: int) -> list[np.ndarray]:
     """Group the rows that are not empty by similar counts; the last row has most."""
+    counts = counts.astype("int64")  # the products below exceed int32
     order = np.argsort(counts, kind="stable")
     order = order[counts[order] > 0]
     batches, start = [], 0
