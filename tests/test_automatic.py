@@ -1,5 +1,6 @@
 """Automatic values of fields, and given ones, also if they equal the default."""
 
+import dataclasses
 import json
 import re
 import sys
@@ -42,6 +43,17 @@ def test_a_given_batch_size_is_used(app):
         assert app(batch_size=size).effective_batch_size(usual + 1) == size
     with pytest.raises(FieldError, match=f"--batch-size {usual}; expected at most the {usual - 1}"):
         app(batch_size=usual).effective_batch_size(usual - 1)
+
+
+def test_a_recurrent_network_has_larger_batches_and_twice_the_rate():
+    rnn, cnn = Text(model="rnn"), Text(model="cnn")
+    assert [rnn.effective_batch_size(count) for count in (20, 3999, 4000)] == [20, 32, 64]
+    for steps in (60, 1000, 10_000):
+        expected = 2 * cnn.peak_learning_rate_for(steps)
+        assert rnn.peak_learning_rate_for(steps) == pytest.approx(expected)
+    given = dataclasses.replace(rnn, learning_rate=0.003, batch_size=32)
+    assert given.peak_learning_rate_for(1000) == 0.003
+    assert given.effective_batch_size(5452) == 32
 
 
 def test_given_copies_are_used():
