@@ -212,7 +212,7 @@ print(peak[0])
 
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_number_of_texts(tmp_path):
-    """Arrays of objects, and n-grams of all test texts, took 1.5 GB more."""
+    """Peak memory of reading, training and scoring, with small samples of n-grams."""
     peaks = []
     for count in (60_000, 300_000):
         path = tmp_path / f"{count}.csv"
