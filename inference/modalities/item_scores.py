@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
     from pipelines.ids.preprocessing import Ids
 
-# Users times items of one request; ranking a pair takes some tens of bytes.
-MAX_PAIRS = 2**24
+# Users times items of one request; a pair in a list of all items takes some hundred bytes as JSON.
+MAX_PAIRS = 2**21
 
 
 class TopItems(NamedTuple):
