@@ -14,12 +14,12 @@ from apps.recommender.factors import Interactions, Tables
 
 # EASE inverts a matrix [items, items]; it scores the items with most interactions.
 MAX_EASE_ITEMS = 4096
-EASE_RANK, EASE_L2 = 128, 3.0
+EASE_RANK, EASE_L2 = 128, 4.0
 IALS_FACTORS, IALS_ITERATIONS = 32, 6
 # The weight of unobserved pairs is MAX_UNOBSERVED_WEIGHT, in large catalogues this number divided
 # by the root of the number of items.
 UNOBSERVED_SCALE, MAX_UNOBSERVED_WEIGHT = 12.0, 0.3
-IALS_L2_SHARE = 0.13  # about the penalty of a user, as a share of their mean weight
+IALS_L2_SHARE = 0.16  # about the penalty of a user, as a share of their mean weight
 RATING_POWER = 2  # of a rating's share of the highest one, as the weight of its interaction
 SCORE_WIDTH = EASE_RANK + IALS_FACTORS + 1  # the last column is popularity
 POPULARITY_WEIGHT = 1e-4  # of popularity in every score, to break ties
@@ -52,30 +52,62 @@ class Ranking(NamedTuple):
 
 # The first one is used unless validation pairs clearly prefer another.
 BLENDS = (Blend(0.5, 0.5), Blend(1.0, 0.0), Blend(0.0, 1.0))
+POPULARITY = Blend(0.0, 0.0)
 
 
 def ranking_tables(interactions: Interactions, validation: Interactions) -> Ranking:
-    """Return scores by which items are ranked, as dot products; unknown users get popularity."""
+    """Return scores by which items are ranked, as dot products; unknown users get popularity.
+
+    The validation pairs choose the blend, and then join the pairs to which it is fitted.
+    """
+    models = _fit_models(interactions)
+    blend = _choose_blend(models, interactions, relevant_pairs(interactions, validation))
+    if len(validation.users):
+        interactions = _joined_pairs(interactions, validation)
+        models = _fit_models(interactions)
+    tables = _scaled_to_interactions(_blended(models, blend), interactions)
+    return Ranking(*tables, _liked(models.sources, blend))
+
+
+class _Models(NamedTuple):
+    """The fitted models, to be blended.
+
+    Attributes:
+        parts: tables of EASE and of iALS; the scores of each user have a deviation of 1.
+        sources: the share of each item in the row of a user of EASE, [items, EASE_RANK].
+        popularity: share of the users who interacted with each item, [items].
+
+    """
+
+    parts: list[Tables]
+    sources: np.ndarray
+    popularity: np.ndarray
+
+
+def _fit_models(interactions: Interactions) -> _Models:
     weights = interaction_weights(interactions)
     ease_tables, sources = _ease_tables(weights)
     parts = [_standardized(part) for part in (ease_tables, _ials_tables(weights))]
     counts = np.bincount(interactions.items, minlength=interactions.num_items)
-    popularity = counts / interactions.num_users
-    candidates = [_joined(parts, blend, popularity) for blend in BLENDS]
-    relevant = relevant_pairs(interactions, validation)
-    gains = [pair_gains(tables, interactions, relevant) for tables in candidates]
+    return _Models(parts, sources, counts / interactions.num_users)
+
+
+def _choose_blend(models: _Models, interactions: Interactions, relevant: Interactions) -> Blend:
+    gains = [pair_gains(_blended(models, blend), interactions, relevant) for blend in BLENDS]
     chosen = clearly_best(gains)
-    popular = _joined(parts, Blend(0.0, 0.0), popularity)
-    if pair_gains(popular, interactions, relevant).sum() > gains[chosen].sum():
-        return Ranking(*popular, _liked(np.zeros_like(sources), popularity_weight=1.0))
-    tables = _scaled_to_interactions(candidates[chosen], interactions)
-    return Ranking(*tables, _liked(sources, popularity_weight=POPULARITY_WEIGHT))
+    popular = pair_gains(_blended(models, POPULARITY), interactions, relevant)
+    return POPULARITY if popular.sum() > gains[chosen].sum() else BLENDS[chosen]
 
 
-def _liked(sources: np.ndarray, popularity_weight: float) -> np.ndarray:
+def _joined_pairs(first: Interactions, second: Interactions) -> Interactions:
+    users, items, ratings = map(np.concatenate, zip(first[:3], second[:3], strict=True))
+    return first._replace(users=users, items=items, ratings=ratings)
+
+
+def _liked(sources: np.ndarray, blend: Blend) -> np.ndarray:
     rows = np.zeros((len(sources) + 1, SCORE_WIDTH), "float32")
-    rows[1:, : sources.shape[1]] = sources
-    rows[1:, -1] = popularity_weight
+    rows[1:, : sources.shape[1]] = sources * any(blend)
+    rows[1:, -1] = POPULARITY_WEIGHT if any(blend) else 1
     return rows
 
 
@@ -133,15 +165,15 @@ def _ials_tables(weights: sparse.csr_matrix) -> Tables:
     )
 
 
-def _joined(parts: list[Tables], blend: Blend, popularity: np.ndarray) -> Tables:
+def _blended(models: _Models, blend: Blend) -> Tables:
     """Join the columns of the models; without a model in the blend, popularity alone counts."""
-    users, items = (np.concatenate(side, 1) for side in zip(*parts, strict=True))
-    widths = [part.users.shape[1] for part in parts]
+    users, items = (np.concatenate(side, 1) for side in zip(*models.parts, strict=True))
+    widths = [part.users.shape[1] for part in models.parts]
     users = np.column_stack([users * np.repeat(blend, widths), np.zeros(len(users))])
     users = np.concatenate([np.zeros((1, users.shape[1])), users])
     users[:, -1] = POPULARITY_WEIGHT if any(blend) else 1
     users[0, -1] = 1
-    items = np.column_stack([items, popularity])
+    items = np.column_stack([items, models.popularity])
     items = np.concatenate([np.zeros((1, items.shape[1])), items])
     return Tables(users.astype("float32"), items.astype("float32"))
 
