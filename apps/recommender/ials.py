@@ -11,6 +11,7 @@ where l2_u is l2 times the number of u's interactions plus a0 times the number o
 
 import numpy as np
 from scipy import sparse
+from threadpoolctl import threadpool_limits
 
 MAX_BATCH_NUMBERS = 2**22  # of the gathered factors of a batch, about 16 MB
 INITIAL_DEVIATION = 0.1
@@ -32,10 +33,12 @@ def alternating_least_squares(
     shape = (weights.shape[1], num_factors)
     items = INITIAL_DEVIATION * random.standard_normal(shape, "float32")
     transposed = weights.T.tocsr()
-    for _ in range(iterations):
-        users = best_factors(weights, items, unobserved_weight, l2)
-        items = best_factors(transposed, users, unobserved_weight, l2)
-    return best_factors(weights, items, unobserved_weight, l2), items
+    # The matrices are small: with several threads most of the time is waiting.
+    with threadpool_limits(1):
+        for _ in range(iterations):
+            users = best_factors(weights, items, unobserved_weight, l2)
+            items = best_factors(transposed, users, unobserved_weight, l2)
+        return best_factors(weights, items, unobserved_weight, l2), items
 
 
 def best_factors(

@@ -19,7 +19,7 @@ IALS_FACTORS, IALS_ITERATIONS = 32, 6
 # The weight of unobserved pairs is MAX_UNOBSERVED_WEIGHT, in large catalogues this number divided
 # by the root of the number of items.
 UNOBSERVED_SCALE, MAX_UNOBSERVED_WEIGHT = 12.0, 0.3
-IALS_L2_SHARE = 0.16  # about the penalty of a user, as a share of their mean weight
+IALS_L2 = 0.9  # times the root of the mean weight of a user: about the penalty of a user
 RATING_POWER = 2  # of a rating's share of the highest one, as the weight of its interaction
 SCORE_WIDTH = EASE_RANK + IALS_FACTORS + 1  # the last column is popularity
 POPULARITY_WEIGHT = 1e-4  # of popularity in every score, to break ties
@@ -159,7 +159,7 @@ def _ials_tables(weights: sparse.csr_matrix) -> Tables:
             weights,
             num_factors=IALS_FACTORS,
             unobserved_weight=unobserved_weight,
-            l2=IALS_L2_SHARE * mean_weight / (unobserved_weight * num_items),
+            l2=IALS_L2 * np.sqrt(mean_weight) / (unobserved_weight * num_items),
             iterations=IALS_ITERATIONS,
         )
     )
