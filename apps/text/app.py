@@ -102,8 +102,8 @@ class Text(App):
     """Longest n-gram of words in the linear model; it has n-grams of characters too if texts are
     short."""
     dropout: float = bounded(0.5, 0.0, 1.0)
-    """Fraction of pooled units, and of the recurrent weights of an LSTM, dropped at random in
-    training; half as many of word vectors."""
+    """Fraction of pooled units dropped at random in training; half as many of word vectors. With
+    --model rnn 0.6 times as many, and as many recurrent weights of an LSTM."""
     word_dropout: float = bounded(0.2, 0.0, 1.0)
     """Fraction of words replaced by the unknown word at random in training; in a recurrent network
     half as many words of the vocabulary have no vector in a step."""
