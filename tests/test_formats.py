@@ -112,7 +112,9 @@ def test_a_format_is_written_beside_the_savedmodel_with_its_parity(name, refresh
     parity = json.loads((directory / "parity.json").read_text())["formats"][name]
     assert parity["passed"] is True
     assert set(parity["signatures"]) == {"serving_default", "recommend"}
-    assert max(parity["signatures"].values()) == parity["max_abs_diff"] <= parity["tolerance"]
+    # The difference that uses most of its tolerance, which need not be the largest.
+    assert parity["max_abs_diff"] in parity["signatures"].values()
+    assert parity["max_abs_diff"] <= parity["tolerance"]
 
 
 @pytest.mark.parametrize("name", OTHER_FORMATS)

@@ -1,13 +1,13 @@
 """Write simulated ratings in the form of MovieLens 20M.
 
-    python benchmarks/recipes/large_ratings.py ratings.csv 20000000
+    python benchmarks/recipes/large_ratings.py 20_000_000 ratings.csv
 
 Users rate popular items and items that they like more often. A rating is a mean, biases, the dot
 product of eight latent factors and noise, rounded to half stars from 0.5 to 5. 20,000,000 ratings
 have about 138,000 users and 27,000 items, as MovieLens 20M has.
 """
 
-import sys
+import argparse
 from pathlib import Path
 
 import numpy as np
@@ -65,5 +65,14 @@ def _pairs(
     return users[kept], items[kept]
 
 
+def main() -> None:
+    """Write the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("count", type=int, help="About the number of ratings.")
+    parser.add_argument("path", type=Path, help="CSV file to write.")
+    options = parser.parse_args()
+    write(options.path, options.count)
+
+
 if __name__ == "__main__":
-    write(Path(sys.argv[1]), int(sys.argv[2]))
+    main()
