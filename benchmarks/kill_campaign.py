@@ -33,7 +33,10 @@ from protocol import Program, Run, Table
 DAMAGED_SHARE = 1 / 3
 # Fields that differ between any two processes: times, and the ledger of the test set, which lists
 # the undisturbed run.
-VOLATILE_FIELDS = {"seconds", "examples_per_second", "run", "versions", "test_set", "note"}
+VOLATILE_FIELDS = {
+    *("seconds", "training_seconds", "baseline_seconds", "examples_per_second"),
+    *("run", "versions", "test_set", "note"),
+}
 
 
 class Subject(NamedTuple):
