@@ -31,11 +31,11 @@ import tensorflow
 from protocol import Program, Run, Table
 
 DAMAGED_SHARE = 1 / 3
-# Fields that differ between any two processes: times, and the ledger of the test set, which lists
-# the undisturbed run.
+# Fields that differ between any two processes: times, remarks with times, and the ledger of the
+# test set, which lists the undisturbed run.
 VOLATILE_FIELDS = {
     *("seconds", "training_seconds", "baseline_seconds", "examples_per_second"),
-    *("run", "versions", "test_set", "note"),
+    *("run", "versions", "test_set", "note", "remarks"),
 }
 
 

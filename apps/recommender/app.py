@@ -2,8 +2,8 @@
 
     athanor recommender train --data tfds:movielens/100k-ratings --split random
 
-On the five official folds of MovieLens 100K the mean RMSE was 0.879; myFM had 0.897 and
-Surprise's SVD++ 0.921 (benchmarks/movielens.py; a slow test requires 0.915 on the first fold).
+benchmarks/movielens.py compares it with Surprise, myFM and EASE on the official folds of MovieLens
+100K; docs/results.md has the figures.
 """
 
 import dataclasses
@@ -49,7 +49,7 @@ class Recommender(App):
     """Address of the data: embedded, the path of a table, - for standard input, or tfds:NAME."""
     epochs: int = bounded(20, 1)
     """Maximum number of passes over the training pairs; for bayes, of blocks of 20 sweeps of the
-    sampler (10 for a million ratings or more). The first epoch is the means alone."""
+    sampler, or 5 of two million ratings or more. The first epoch is the means alone."""
     batch_size: int | None = bounded(None, 1)
     """Pairs in one step of svdpp, by default 1,024; bayes uses all at once."""
     optimizer: str = "adam"

@@ -23,8 +23,8 @@ from threadpoolctl import threadpool_limits
 from apps.recommender.factors import Factors, Interactions, randomized_svd, reduce_rank
 
 NUM_SINGULAR_VECTORS = 128  # of the interaction matrix, which inform the priors
-# Few ratings get more sweeps, which take seconds; MANY_RATINGS and more get fewer.
-SWEEPS_PER_EPOCH, SWEEPS_OF_MANY, MANY_RATINGS = 20, 10, 1_000_000
+# An epoch has as many sweeps as sample this many ratings, within the bounds.
+RATINGS_PER_EPOCH, MIN_SWEEPS, MAX_SWEEPS = 10_000_000, 5, 20
 AVERAGING_POWER = 1.0  # how fast the average forgets early samples
 NOISE_SHAPE = 25.0  # of the Gamma prior of a user's or an item's noise precision
 CENTRE_PRECISION = 2.0  # prior rows behind the centre of users or items
@@ -43,7 +43,7 @@ def posterior_means(
     """
     unit = _rating_unit(interactions.ratings)
     scaled = interactions._replace(ratings=interactions.ratings / np.float32(unit))
-    sweeps = SWEEPS_PER_EPOCH if len(scaled.ratings) < MANY_RATINGS else SWEEPS_OF_MANY
+    sweeps = min(max(RATINGS_PER_EPOCH // len(scaled.ratings), MIN_SWEEPS), MAX_SWEEPS)
     # The matrices are small: with several threads most of the time is waiting.
     with threadpool_limits(1):
         chain = _GibbsSampler(scaled, num_factors, np.random.default_rng(seed))
