@@ -98,9 +98,10 @@ def time_remarks(
     num_decimals = max(decimals(low, high), decimals(own[first], others[best][first]))
     texts = [rounded(value, num_decimals) for value in (own[first], others[best][first], low, high)]
     return [
-        f"This model took {seconds.training:.0f} s; {best.replace('_', ' ')} took "
-        f"{seconds.baselines[best]:.0f} s and is as good: {first} {texts[1]} against {texts[0]} "
-        f"(95 % interval of the gain {texts[2]} to {texts[3]}). {advice(app, best)}"
+        f"This model took {seconds.training:.0f} s, {best.replace('_', ' ')} "
+        f"{seconds.baselines[best]:.0f} s, and it is significantly better in no metric: {first} "
+        f"{texts[0]} against {texts[1]} (95 % interval of the gain {texts[2]} to {texts[3]}). "
+        f"{advice(app, best)}"
     ]
 
 

@@ -125,6 +125,12 @@ def test_repeated_pairs_have_the_last_rating_or_the_mean_or_the_sum(repeats, rat
     assert plain.examples.targets.tolist() == [1, 1, 1]
 
 
+def test_sums_of_ratings_that_are_too_large_are_refused():
+    some = table("user,item,rating a,x,3e38 a,x,3e38 b,x,1")
+    with pytest.raises(DataError, match="sums are too large"):
+        ids.read_interactions(some, ids.Columns("user", "item", "rating"), repeats="sum")
+
+
 def test_common_column_names_are_found_and_wrong_ones_named():
     some = table("userId,movieId,rating a,x,1 b,x,2")
     assert ids.find_column(some, ids.Columns(), "user") == "userId"

@@ -4,6 +4,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from pipelines.examples import DataError
 from pipelines.ids.numbering import to_arrow
 
 Repeats = Literal["last", "mean", "sum"]
@@ -31,6 +32,8 @@ def distinct_pairs(
 ) -> DistinctPairs:
     """Make one rating of the usable `rows` of each pair.
 
+    Raises DataError if a sum is too large for float32.
+
     Args:
         users: ids of all rows, UTF-8.
         items: ids of all rows, UTF-8.
@@ -49,6 +52,11 @@ def distinct_pairs(
     order = np.argsort(last)
     if repeats == "last":
         return DistinctPairs(last[order], ratings[last[order]])
-    combined = np.bincount(pair_of_row, ratings[ordered[::-1]].astype("float64"))
-    counts = np.bincount(pair_of_row) if repeats == "mean" else 1
-    return DistinctPairs(last[order], (combined / counts)[order].astype("float32"))
+    sums = np.bincount(pair_of_row, ratings[ordered[::-1]].astype("float64"))
+    combined = sums / np.bincount(pair_of_row) if repeats == "mean" else sums
+    if len(combined) and np.abs(combined).max() > np.finfo("float32").max:
+        raise DataError(
+            "Received ratings whose sums are too large for 32-bit floats; expected less than 3e38. "
+            "Use a larger unit, or --repeats mean."
+        )
+    return DistinctPairs(last[order], combined[order].astype("float32"))
