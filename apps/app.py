@@ -40,6 +40,7 @@ class App(abc.ABC):
     space: ClassVar[dict[str, tuple | Range]]
     compute_dtypes: ClassVar[tuple[str, ...]] = ("float32", "bfloat16")
     address_kinds: ClassVar[tuple[str, ...]] = ("embedded", "tfds", *TABLE_KINDS)
+    address_fields: ClassVar[tuple[str, ...]] = ("data", "test")
     column_fields: ClassVar[tuple[str, ...]] = ()  # fields that name table columns
     default_learning_rate: ClassVar[float] = 0.2  # of the default optimizer
     default_batch_size: ClassVar[int] = 96
@@ -70,7 +71,7 @@ class App(abc.ABC):
     """Seed of initial weights, order of examples, augmentation and dropout."""
 
     def __post_init__(self) -> None:
-        for name in ("data", "test"):
+        for name in self.address_fields:
             object.__setattr__(self, name, as_address(getattr(self, name), self.address_kinds))
         check(self)
         for field in dataclasses.fields(self):
@@ -88,13 +89,19 @@ class App(abc.ABC):
     def tiny(cls) -> "App":
         """Return an instance that trains offline in seconds, for the tests that all apps share."""
 
+    @property
+    def addresses(self) -> list[str]:
+        """The addresses of data that are given."""
+        return [address for name in self.address_fields if (address := getattr(self, name))]
+
     def require_data(self) -> None:
         """Raise DataError if an address, path or column does not exist. Needs no TensorFlow."""
         from pipelines import preflight
 
         table_columns = {flag_of(name): getattr(self, name) for name in self.column_fields}
-        for address, columns in ((self.data, table_columns), (self.test, {})):
-            if address:
+        for name in self.address_fields:
+            if address := getattr(self, name):
+                columns = table_columns if name == "data" else {}
                 preflight.check_address(address, self.address_kinds, columns)
 
     def input_files(self, splits: "Splits") -> dict[str, InputFile]:  # noqa: ARG002
@@ -292,5 +299,5 @@ class App(abc.ABC):
         Unlike the constructor it takes no frame: JSON would have it written to a file.
         """
         fields = known_fields(fields, cls, cls.name())
-        require_addresses(fields, ("data", "test"))
+        require_addresses(fields, cls.address_fields)
         return cls(**fields)

@@ -44,6 +44,33 @@ def ridge(blocks: Iterable[Block], l2: float | None, *, wide: bool = False) -> l
     return [kernel[:, None].astype("float32"), np.array([bias], "float32")]
 
 
+def ridge_rows(
+    x: np.ndarray, rows: np.ndarray, weights: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the kernel [n, k] and bias [k] that predict rows of k numbers.
+
+    All columns have the same penalty, which generalised cross-validation chooses.
+
+    Args:
+        x: [examples, n].
+        rows: [examples, k].
+        weights: of the examples, [examples].
+
+    """
+    size = float(weights.sum())
+    x_mean, mean = weights @ x / size, weights @ rows / size
+    x, rows = _weighted(x - x_mean, weights), _weighted(rows - mean, weights)
+    values, vectors = linalg.eigh(x.T @ x / size)
+    values = np.maximum(values, 0.0)
+    right = vectors.T @ (x.T @ rows / size)
+    smallest = len(values) * np.finfo("float64").eps * max(values.max(initial=0.0), 1e-300)
+    along = np.square(right).sum(1) / np.maximum(values, smallest)
+    energy = _Energy(None, float(np.square(rows).sum() / size), size)
+    l2 = _best_penalty(values, np.where(values > smallest, along, 0.0), energy)
+    kernel = vectors @ (right / (values + l2)[:, None])
+    return kernel, mean - x_mean @ kernel
+
+
 def _joined(blocks: Iterable[Block]) -> Block:
     x, y, weights = zip(*blocks, strict=True)
     known = [part for part in weights if part is not None]

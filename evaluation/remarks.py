@@ -13,7 +13,7 @@ from evaluation.rounding import decimals, rounded
 from evaluation.tasks import Task
 from evaluation.tasks.classification import BALANCED
 
-DATA_FIELDS = ("data", "test", "task", "split", "multilabel")  # besides those that name columns
+DATA_FIELDS = ("task", "split", "multilabel")  # besides those that name columns
 MIN_RELATIVE_DIFFERENCE = 1e-3  # of the baseline's metric from the model's
 # A baseline is much faster if it takes this share of the model's time, and saves these seconds.
 MAX_TIME_SHARE, MIN_SECONDS_SAVED = 1 / 3, 10.0
@@ -155,7 +155,7 @@ def _tune(app: App) -> str:
     default = type(app)()
     flags = [
         f"--{name.replace('_', '-')}"
-        for name in (*DATA_FIELDS, *app.column_fields)
+        for name in (*app.address_fields, *DATA_FIELDS, *app.column_fields)
         if getattr(app, name, None) != getattr(default, name, None)
     ]
     same = f", with the same {' and '.join(flags)}" if flags else ""

@@ -2,8 +2,8 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Sequence
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -13,6 +13,9 @@ from pipelines.examples import DataError, Examples
 from pipelines.folds import training_folds
 from pipelines.label_sets import strata
 from pipelines.split_notes import absent_class_notes, copies_notes
+
+if TYPE_CHECKING:
+    from pipelines.ids.contents import Content
 
 VALID_SHARE = 0.1
 TEST_SHARE = 0.2
@@ -61,6 +64,7 @@ class Splits:
         reading: how the cells of rows are read.
         column_table: describes the columns of a table.
         balance: whether all classes have the same total weight in training and validation.
+        contents: tables of the items and the users of a recommender, by side.
 
     """
 
@@ -78,6 +82,7 @@ class Splits:
     reading: Any = None
     column_table: Any = None
     balance: bool = False
+    contents: Mapping[str, "Content"] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Give training rows, and only these, the folds of their target statistics.
@@ -119,6 +124,8 @@ class Splits:
             order = np.lexsort(parts[::-1])
             for values in parts:
                 digest.update(np.ascontiguousarray(values[order]).tobytes())
+        for content in self.contents.values():
+            digest.update(content.digest().encode())
         return digest.hexdigest()
 
 

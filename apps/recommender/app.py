@@ -12,12 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from apps.app import App, ModalityName, TaskName
-from apps.fields import Address, Range, bounded
+from apps.fields import Address, FieldError, Range, bounded
 from apps.fit_data import FitData
+from apps.input_file import InputFile
 
 if TYPE_CHECKING:
+    from apps.recommender.content import SideContents
     from apps.recommender.factors import Factors, Interactions
     from pipelines.examples import Examples
+    from pipelines.ids.contents import Content
     from pipelines.inspection import Inspection
     from pipelines.splits import Splits
 
@@ -38,6 +41,7 @@ class Recommender(App):
         "user_and_item_means": {"model": "retrieval"}
     }
     default_learning_rate: ClassVar[float] = 0.005
+    address_fields: ClassVar[tuple[str, ...]] = ("data", "test", "items", "users")
     column_fields: ClassVar[tuple[str, ...]] = ("user", "item", "rating", "time")
     default_batch_size: ClassVar[int] = 1024
     space: ClassVar[dict[str, tuple | Range]] = {
@@ -66,13 +70,18 @@ class Recommender(App):
     is an interaction."""
     time: str = ""
     """Column of times; by default timestamp or a similar name, if there is one."""
+    items: Address = ""
+    """Address of a table of items, as for --data: their ids in the item column, and what is known
+    of them in others. It improves ratings, and recommends items without a rating."""
+    users: Address = ""
+    """Address of a table of users, likewise."""
     repeats: Literal["last", "mean", "sum"] = "last"
     """Rating of a pair in several rows: that of the last row by time, else by place, or the mean or
     sum of all. Without ratings it has no effect."""
-    split: Literal["auto", "time", "user_time", "random"] = "auto"
-    """Test pairs: the newest (time), the newest of each user (user_time), or random ones. auto is
-    time; user_time if most users of the newest pairs are unknown to training; random without
-    times."""
+    split: Literal["auto", "time", "user_time", "random", "new_items", "new_users"] = "auto"
+    """Test pairs: the newest (time), the newest of each user (user_time), random ones, or all of a
+    fifth of the items or users, which training does not see (new_items, new_users). auto is time;
+    user_time if most users of the newest pairs are unknown to training; random without times."""
     model: Literal["auto", "bayes", "svdpp", "retrieval"] = "auto"
     """bayes: Bayesian matrix factorisation by Gibbs sampling; svdpp: SVD++ by gradient descent;
     retrieval: ranking by a blend of EASE and alternating least squares, ratings by means alone;
@@ -81,6 +90,15 @@ class Recommender(App):
     """Latent factors of each user and item."""
     l2: float = bounded(0.1, 0.0)
     """L2 penalty of svdpp on factors and biases."""
+
+    def __post_init__(self) -> None:
+        """Check the fields. Raises FieldError if new items would have no content."""
+        super().__post_init__()
+        if self.split == "new_items" and not self.items:
+            raise FieldError(
+                "Received --split new_items without --items; expected the address of a table of "
+                "items, since new ones are known by their content alone."
+            )
 
     @classmethod
     def tiny(cls) -> "Recommender":
@@ -98,7 +116,31 @@ class Recommender(App):
             self.data, embedded.ratings, test=self.test, data_dir=data_dir, inspection=inspection
         )
         columns = self.make_input_decoder()
-        return ids.splits(tables, columns, self.split, inspection, self.repeats)
+        splits = ids.splits(tables, columns, self.split, inspection, self.repeats)
+        return dataclasses.replace(splits, contents=self._contents(data_dir))
+
+    def _contents(self, data_dir: Path | None) -> "dict[str, Content]":
+        """Read the tables of items and users."""
+        from pipelines import embedded, sources
+        from pipelines.ids.contents import SIDES, read_content
+
+        addresses = {side: getattr(self, f"{side}s") for side in SIDES}
+        return {
+            side: read_content(
+                sources.tables(address, embedded.ratings, data_dir=data_dir).train,
+                self.make_input_decoder(),
+                side,
+            )
+            for side, address in addresses.items()
+            if address
+        }
+
+    def input_files(self, splits: "Splits") -> dict[str, InputFile]:
+        """Return the tables of items and users."""
+        return {
+            f"{side}s": InputFile(getattr(self, f"{side}s"), content.digest(), content.describe())
+            for side, content in splits.contents.items()
+        }
 
     def make_input_decoder(self, splits: "Splits | None" = None) -> Any:  # noqa: ARG002
         """Return the names of the columns."""
@@ -123,17 +165,23 @@ class Recommender(App):
     def make_network(self, splits: "Splits") -> Any:
         """{user, item} of int32 [batch] -> float32 [batch, 2]: rating, score."""
         from apps.recommender import dot_product, factors, list_ranking
-        from pipelines.ids.numbering import distinct_ids
+        from apps.recommender.content import ContentRows
+        from pipelines.ids.contents import known_ids
 
-        ids = splits.train.numpy().features
         lowest, highest = dot_product.rating_limits(splits.train.targets)
+        rating_width = self._rank + factors.NUM_BIAS_COLUMNS
+        row_width = rating_width + 2 * list_ranking.SCORE_WIDTH  # scores, and items that are liked
         layer = dot_product.FactorDotProduct(
-            len(distinct_ids(ids["user"])),
-            len(distinct_ids(ids["item"])),
-            rating_width=self._rank + factors.NUM_BIAS_COLUMNS,
+            len(known_ids(splits, "user")),
+            len(known_ids(splits, "item")),
+            rating_width=rating_width,
             score_width=list_ranking.SCORE_WIDTH,
             lowest=lowest,
             highest=highest,
+            contents={
+                side: ContentRows.adapted(content, row_width)
+                for side, content in splits.contents.items()
+            },
         )
         return dot_product.make_network(layer)
 
@@ -164,21 +212,24 @@ class Recommender(App):
     def _iterations(self, model: Any, fit_data: FitData) -> Iterator[dict[str, float]]:
         """Assign the ranking tables, then those of the ratings after every epoch."""
         from apps.recommender import dot_product, factors, list_ranking
+        from apps.recommender.content import SideContents
 
-        train, validation = (
-            _interactions(part, fit_data.prepare)
-            for part in (fit_data.splits.train, fit_data.splits.valid)
-        )
+        splits, ids = fit_data.splits, fit_data.prepare
+        train, validation = (_interactions(part, ids) for part in (splits.train, splits.valid))
         layer = dot_product.layer_of(model)
+        contents = SideContents.of(splits, layer.contents, train)
         ranking = list_ranking.ranking_tables(train, validation)
-        layer.set_scores(factors.Tables(ranking.users, ranking.items))
-        layer.set_liked(ranking.liked)
-        for current, error in self._factors_per_epoch(model, fit_data, train):
-            layer.set_ratings(factors.rating_tables(train, current, self._rank))
+        start = layer.rating_width
+        layer.set_scores(contents.completed(factors.Tables(ranking.users, ranking.items), start))
+        start += layer.score_width
+        layer.set_liked(contents.completed_items(ranking.liked, start))
+        for current, error in self._factors_per_epoch(model, fit_data, train, contents):
+            tables = factors.rating_tables(train, current, self._rank)
+            layer.set_ratings(contents.completed(tables, 0))
             yield {"loss": error}
 
     def _factors_per_epoch(
-        self, model: Any, fit_data: FitData, train: "Interactions"
+        self, model: Any, fit_data: FitData, train: "Interactions", contents: "SideContents"
     ) -> Iterator[tuple["Factors", float]]:
         """Yield the factors after each epoch, and their mean squared error on the training pairs.
 
@@ -191,7 +242,11 @@ class Recommender(App):
         epochs: Iterator = iter(())
         if resolved == "bayes":
             epochs = bayesian_mf.posterior_means(
-                train, num_factors=self.factors, rank=self._rank, seed=self.seed
+                train,
+                num_factors=self.factors,
+                rank=self._rank,
+                seed=self.seed,
+                contents=contents.of_trained,
             )
         if resolved == "svdpp":
             # Must precede the first epoch: its checkpoint contains the optimizer's variables.
@@ -223,10 +278,12 @@ def _has_ratings(splits: "Splits") -> bool:
 
 
 def _interactions(examples: "Examples", ids: Any) -> "Interactions":
-    """Return the pairs of known users and items, as numbers from 0."""
+    """Return the pairs of users and items that training has seen, as numbers from 0."""
     from apps.recommender.factors import Interactions
 
     features, ratings = examples.numpy()
-    users, items = (ids(features)[name].numpy() - 1 for name in ("user", "item"))
-    known = (users >= 0) & (items >= 0)
-    return Interactions(users[known], items[known], ratings[known], len(ids.users), len(ids.items))
+    numbers = ids(features)
+    users, items = (numbers[name].numpy() - 1 for name in ("user", "item"))
+    num_users, num_items = ids.trained
+    known = (users >= 0) & (items >= 0) & (users < num_users) & (items < num_items)
+    return Interactions(users[known], items[known], ratings[known], num_users, num_items)

@@ -14,7 +14,7 @@ as in SVD++), and likewise for items. And each user and item has a noise level o
 """
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from scipy import sparse
@@ -27,26 +27,33 @@ NUM_SINGULAR_VECTORS = 128  # of the interaction matrix, which inform the priors
 RATINGS_PER_EPOCH, MIN_SWEEPS, MAX_SWEEPS = 10_000_000, 5, 20
 AVERAGING_POWER = 1.0  # how fast the average forgets early samples
 NOISE_SHAPE = 25.0  # of the Gamma prior of a user's or an item's noise precision
+MIN_EIGENVALUE = 1e-6  # of the largest one: below it features repeat others
 CENTRE_PRECISION = 2.0  # prior rows behind the centre of users or items
 # The priors suit ratings whose standard deviation lies in 1/16 to 16, such as 1 to 5 stars.
 MAX_UNSCALED_DEVIATION = 16.0
 
 
 def posterior_means(
-    interactions: Interactions, *, num_factors: int, rank: int, seed: int
+    interactions: Interactions,
+    *,
+    num_factors: int,
+    rank: int,
+    seed: int,
+    contents: Sequence[np.ndarray | None] = (None, None),
 ) -> Iterator[tuple[Factors, float]]:
     """Yield, after every epoch, the posterior mean of the factor products and the last error.
 
     The mean has `rank` columns, those of its largest singular values. Later samples weigh more
     (Shamir and Zhang's polynomial-decay average, 2013), so that no burn-in has to be chosen.
-    The error is the mean squared error on the interactions.
+    The error is the mean squared error on the interactions. `contents` are features of the users
+    and of the items, [rows, any], which inform the priors too.
     """
     unit = _rating_unit(interactions.ratings)
     scaled = interactions._replace(ratings=interactions.ratings / np.float32(unit))
     sweeps = min(max(RATINGS_PER_EPOCH // len(scaled.ratings), MIN_SWEEPS), MAX_SWEEPS)
     # The matrices are small: with several threads most of the time is waiting.
     with threadpool_limits(1):
-        chain = _GibbsSampler(scaled, num_factors, np.random.default_rng(seed))
+        chain = _GibbsSampler(scaled, num_factors, np.random.default_rng(seed), contents)
         mean = chain.sweep()
     for epoch in itertools.count(1):
         weight = (AVERAGING_POWER + 1) / (AVERAGING_POWER + epoch)
@@ -85,7 +92,13 @@ def _weighted_mean(samples: list[Factors], weights: list[float], rank: int) -> F
 class _Side:
     """The users, or the items: their ratings, their features and the current sample."""
 
-    def __init__(self, matrix: sparse.csr_matrix, width: int, random: np.random.Generator) -> None:
+    def __init__(
+        self,
+        matrix: sparse.csr_matrix,
+        width: int,
+        random: np.random.Generator,
+        content: np.ndarray | None,
+    ) -> None:
         self.cells = matrix
         self.counts = np.diff(matrix.indptr)
         self.rows = np.repeat(np.arange(len(self.counts)), self.counts)
@@ -94,8 +107,10 @@ class _Side:
         normalized.data = np.repeat(1 / np.sqrt(np.maximum(self.counts, 1)), self.counts)
         vectors, values, _ = randomized_svd(normalized, NUM_SINGULAR_VECTORS)
         self.features = (vectors * values).astype("float32")
+        if content is not None:
+            self.features = _joined_features(self.features, content)
         self.sample = 0.1 * random.standard_normal((len(self.counts), width), "float32")
-        self.link = np.zeros((len(values), width), "float32")
+        self.link = np.zeros((self.features.shape[1], width), "float32")
         self.centre = np.zeros(width, "float32")
         self.link_precision = np.float32(1)
         self.noise_precision = np.ones(len(self.counts), "float32")
@@ -111,17 +126,31 @@ class _Side:
         return self.sample[:, -1]
 
 
+def _joined_features(features: np.ndarray, content: np.ndarray) -> np.ndarray:
+    """Join two kinds of features as orthogonal ones; the columns of both weigh the same."""
+    lengths = [float(np.linalg.norm(part) / np.sqrt(part.shape[1])) for part in (features, content)]
+    scale = lengths[0] / max(lengths[1], 1e-9)
+    joined = np.concatenate([features, content * scale], 1)
+    values, vectors = np.linalg.eigh(joined.T @ joined)
+    kept = vectors[:, values > MIN_EIGENVALUE * values[-1]]
+    return (joined @ kept).astype("float32")
+
+
 class _GibbsSampler:
     """A Markov chain: every sweep samples each unknown given all others."""
 
     def __init__(
-        self, interactions: Interactions, num_factors: int, random: np.random.Generator
+        self,
+        interactions: Interactions,
+        num_factors: int,
+        random: np.random.Generator,
+        contents: Sequence[np.ndarray | None],
     ) -> None:
         self.random = random
         matrix = interactions.matrix(interactions.ratings - interactions.ratings.mean())
         transposed = matrix.T.tocsr()
-        self.users = _Side(matrix, num_factors + 1, random)
-        self.items = _Side(transposed, num_factors + 1, random)
+        self.users = _Side(matrix, num_factors + 1, random, contents[0])
+        self.items = _Side(transposed, num_factors + 1, random, contents[1])
         self.ratings = matrix.data.copy()
         # For each cell of the items' matrix, its number among those of the users' matrix.
         numbers = sparse.csr_matrix((np.arange(matrix.nnz), matrix.indices, matrix.indptr))

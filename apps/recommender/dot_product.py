@@ -1,12 +1,17 @@
 """The network of all recommenders: dot products of rows of user and item tables."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
+from apps.recommender.content import ContentRows
 from apps.recommender.factors import Tables
+
+NO_CONTENTS: Mapping[str, ContentRows] = MappingProxyType({})
 
 
 @keras.saving.register_keras_serializable("athanor")
@@ -20,6 +25,7 @@ class FactorDotProduct(keras.layers.Layer):
         score_width: columns of the tables of scores.
         lowest: ratings are clipped to at least this.
         highest: ratings are clipped to at most this.
+        contents: by side, user or item, what predicts the rows of new ones from their columns.
 
     """
 
@@ -32,9 +38,11 @@ class FactorDotProduct(keras.layers.Layer):
         score_width: int,
         lowest: float,
         highest: float,
+        contents: Mapping[str, ContentRows] = NO_CONTENTS,
         **options: Any,
     ) -> None:
         super().__init__(**{"dtype": "float32"} | options)
+        self.contents = dict(contents)
         self.num_users, self.num_items = num_users, num_items
         self.rating_width, self.score_width = rating_width, score_width
         self.lowest, self.highest = lowest, highest
@@ -103,10 +111,37 @@ class FactorDotProduct(keras.layers.Layer):
         """Assign the table whose rows add up to the row of a user who likes some items."""
         self.liked.assign(table)
 
+    def with_items(self, columns: Mapping[str, np.ndarray]) -> "FactorDotProduct":
+        """Return a layer that knows further items by their packed columns [n]."""
+        rows = self.contents["item"].rows_of(columns)
+        bounds = [self.rating_width, self.rating_width + self.score_width]
+        rating, score, liked = np.split(rows, bounds, axis=1)
+        config = self.get_config() | {"num_items": self.num_items + len(rows)}
+        larger = type(self).from_config(config)
+        for side, content in self.contents.items():
+            larger.contents[side].set_weights(content.get_weights())
+        larger.set_ratings(_with_items(self.rating_tables, rating))
+        larger.set_scores(_with_items(self.score_tables, score))
+        larger.set_liked(np.concatenate([self.liked.numpy(), liked]))
+        return larger
+
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of __init__."""
         names = ("num_users", "num_items", "rating_width", "score_width", "lowest", "highest")
-        return super().get_config() | {name: getattr(self, name) for name in names}
+        stored = {
+            side: keras.saving.serialize_keras_object(rows) for side, rows in self.contents.items()
+        }
+        own = {name: getattr(self, name) for name in names}
+        return super().get_config() | own | ({"contents": stored} if stored else {})
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "FactorDotProduct":
+        """Make the layer of a configuration; most have no contents."""
+        stored = config.get("contents", {})
+        contents = {
+            side: keras.saving.deserialize_keras_object(rows) for side, rows in stored.items()
+        }
+        return cls(**config | {"contents": contents})
 
 
 def _dot_product(tables: list[Any], numbers: dict[str, Any]) -> Any:
@@ -115,6 +150,11 @@ def _dot_product(tables: list[Any], numbers: dict[str, Any]) -> Any:
         for table, name in zip(tables, ("user", "item"), strict=True)
     )
     return ops.sum(users * items, axis=-1)
+
+
+def _with_items(tables: list[Any], rows: np.ndarray) -> Tables:
+    users, items = (np.asarray(table) for table in tables)
+    return Tables(users, np.concatenate([items, rows]))
 
 
 def make_network(layer: FactorDotProduct) -> keras.Model:

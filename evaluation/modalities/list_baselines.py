@@ -40,12 +40,12 @@ class _Pairs(NamedTuple):
 def recommend(splits: Splits, users: RankedUsers) -> Iterator[tuple[str, np.ndarray]]:
     """Yield the lists of each baseline: indices in the catalogue, [users, length]."""
     features = splits.train.numpy().features
-    catalogue = distinct_ids(features["item"])
+    catalogue = users.catalogue
     train = _pairs(splits.train, distinct_ids(features["user"]), catalogue)
     known = _pairs(splits.train, users.names, catalogue)
     seen = _ones(known) + _ones(_pairs(splits.valid, users.names, catalogue))
     counts = np.bincount(train.items, minlength=len(catalogue))
-    popularity = TIE_BREAK * counts / counts.max()
+    popularity = np.where(users.candidates, TIE_BREAK * counts / counts.max(), -np.inf)
 
     def lists(score: Scorer, rows: sparse.csr_matrix) -> np.ndarray:
         step = max(1, MAX_SCORES // len(catalogue))
@@ -57,6 +57,8 @@ def recommend(splits: Splits, users: RankedUsers) -> Iterator[tuple[str, np.ndar
     yield "item_knn", lists(nearest_items(_ones(train)), _ones(known))
     if len(catalogue) <= MAX_EASE_ITEMS:
         yield "ease", lists(ease(_ratings(train, splits)), _ratings(known, splits))
+    if "item" in splits.contents:
+        yield "content", lists(similar_content(splits, catalogue), _ones(known))
 
 
 def _ones(pairs: _Pairs) -> sparse.csr_matrix:
@@ -74,9 +76,21 @@ def nearest_items(train: sparse.csr_matrix) -> Scorer:
 
     Similarity is that of the sets of users who interacted with the items; ratings do not count.
     """
-    scale = sparse.diags(1 / np.sqrt(np.diff(train.tocsc().indptr)))
+    scale = sparse.diags(1 / np.sqrt(np.maximum(np.diff(train.tocsc().indptr), 1)))
     unit = train @ scale
     return lambda rows: ((rows @ scale @ unit.T) @ unit).toarray()
+
+
+def similar_content(splits: Splits, catalogue: np.ndarray) -> Scorer:
+    """Score items by the sum of the cosine similarities of their content to the user's items."""
+    from apps.recommender.content import ContentRows
+
+    content = splits.contents["item"]
+    features = ContentRows.adapted(content, 0).features(content.columns.features)
+    rows = content.rows_of(catalogue)
+    known = np.where((rows >= 0)[:, None], features[rows], 0.0)
+    unit = known / np.maximum(np.linalg.norm(known, axis=1, keepdims=True), 1e-9)
+    return lambda pairs: (pairs @ unit) @ unit.T
 
 
 def ease(train: sparse.csr_matrix) -> Scorer:

@@ -4,7 +4,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pipelines.ids.contents import known_ids, trained_ids
 from pipelines.ids.numbering import distinct_ids, number_ids
+from pipelines.ids.splitting import NewIds
 from pipelines.splits import Splits
 
 MAX_RANKED_USERS = 5000
@@ -24,7 +26,10 @@ class RankedUsers(NamedTuple):
             catalogue: row of the user times size of the catalogue, plus index of the item.
         num_relevant: number of relevant test items of each user, [n]; it includes items outside
             the catalogue, which no list can contain.
-        catalogue_size: number of distinct training items, which can be recommended.
+        catalogue: the known items: those of training pairs, then those that are known by their
+            content alone.
+        candidates: which of them may be recommended, [catalogue]: all, unless the split tests new
+            items.
 
     """
 
@@ -32,7 +37,13 @@ class RankedUsers(NamedTuple):
     positions: np.ndarray
     relevant_pairs: np.ndarray
     num_relevant: np.ndarray
-    catalogue_size: int
+    catalogue: np.ndarray
+    candidates: np.ndarray
+
+    @property
+    def catalogue_size(self) -> int:
+        """Number of known items."""
+        return len(self.catalogue)
 
     def hits(self, indices: np.ndarray) -> np.ndarray:
         """Whether each recommended item [n, k] is relevant."""
@@ -44,7 +55,10 @@ class RankedUsers(NamedTuple):
 def ranked_users(splits: Splits, seed: int = 0) -> RankedUsers:
     """Choose the test users to whom items are recommended: all, or MAX_RANKED_USERS at random."""
     test = splits.test.numpy()
-    items = distinct_ids(splits.train.numpy().features["item"])
+    items = known_ids(splits, "item")
+    candidates = np.ones(len(items), bool)
+    if splits.scheme == NewIds("item"):
+        candidates[: len(trained_ids(splits, "item"))] = False
     names = distinct_ids(test.features["user"])
     users = number_ids(names, test.features["user"]) - 1
     is_relevant = test.target >= splits.train.targets.mean(dtype="float64") - 1e-6
@@ -58,4 +72,6 @@ def ranked_users(splits: Splits, seed: int = 0) -> RankedUsers:
     indices = number_ids(items, test.features["item"]) - 1
     known = is_relevant & (indices >= 0) & (row_of_user[users] >= 0)
     relevant_pairs = row_of_user[users[known]] * len(items) + indices[known]
-    return RankedUsers(names[positions], positions, relevant_pairs, counts[positions], len(items))
+    return RankedUsers(
+        names[positions], positions, relevant_pairs, counts[positions], items, candidates
+    )

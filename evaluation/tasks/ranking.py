@@ -19,6 +19,7 @@ from evaluation.intervals import (
 from evaluation.tasks.ranked_users import NO_ITEM, RankedUsers, ranked_users
 from inference.modalities import item_scores
 from inference.model_outputs import predict_all
+from pipelines.ids.contents import known_ids
 from pipelines.ids.numbering import distinct_ids, number_ids
 from pipelines.splits import Splits
 from training.run import Run
@@ -85,8 +86,18 @@ def predict_test_set(run: Run) -> Predictions:
 
     step = max(1, MAX_PAIRS_PER_BATCH // users.catalogue_size)
     starts = range(0, len(users.names), step)
-    lists = [recommend(tf.constant(users.names[k : k + step])).numpy() for k in starts]
-    return make_predictions(splits, predicted, users, np.concatenate(lists) if lists else None)
+    positions = np.flatnonzero(users.candidates)
+    with item_scores.recommending_only(model, _texts(users.catalogue[positions])):
+        lists = [recommend(tf.constant(users.names[k : k + step])).numpy() for k in starts]
+    if not lists:
+        return make_predictions(splits, predicted, users, None)
+    indices = np.concatenate(lists)
+    indices = np.where(indices == NO_ITEM, NO_ITEM, positions[indices])
+    return make_predictions(splits, predicted, users, indices)
+
+
+def _texts(ids: np.ndarray) -> set[str]:
+    return {name.decode("utf-8", "surrogateescape") for name in ids.tolist()}
 
 
 def from_outputs(splits: Splits, outputs: dict[str, np.ndarray]) -> Predictions:
@@ -130,8 +141,8 @@ def has_ratings(splits: Splits) -> bool:
 
 def item_popularity(splits: Splits) -> np.ndarray:
     """Count the training pairs of each item of the catalogue."""
-    items = splits.train.numpy().features["item"]
-    return np.bincount(number_ids(distinct_ids(items), items) - 1).astype("float64")
+    known, items = known_ids(splits, "item"), splits.train.numpy().features["item"]
+    return np.bincount(number_ids(known, items) - 1, minlength=len(known)).astype("float64")
 
 
 def recall(lists: Lists, k: int = K) -> np.ndarray:

@@ -24,6 +24,7 @@ LIST_LENGTH = 10
 PAIR = ("user", "item")
 MAX_NAMED_IDS = 5  # in a message
 KNOWN = "user and item"  # the basis of a prediction if training has seen both
+UNKNOWN = "unknown"  # in the basis of other predictions, unless content describes what is new
 
 
 class UnknownIdError(ValueError):
@@ -105,7 +106,7 @@ def _note_items_as_users(run: Run, unknown_users: np.ndarray, note: Note) -> Non
 
 def require_known(predictions: list[dict[str, Any]]) -> None:
     """Raise UnknownIdError if a prediction is for an unknown user or item."""
-    unknown = dict.fromkeys(row["input"] for row in predictions if row["basis"] != KNOWN)
+    unknown = dict.fromkeys(row["input"] for row in predictions if UNKNOWN in row["basis"])
     if unknown:
         more = ", ..." * (len(unknown) > MAX_NAMED_IDS)
         raise UnknownIdError(
@@ -116,12 +117,15 @@ def require_known(predictions: list[dict[str, Any]]) -> None:
 
 
 def _basis(user: int, item: int) -> str:
-    """Describe the basis of a prediction, from the numbers of user and item; 0 is unknown."""
-    if user and item:
+    """Describe the basis of a prediction, from the numbers of `known` of user and item."""
+    if user > 0 and item > 0:
         return KNOWN
-    if user:
-        return "unknown item: the user's mean"
-    return "unknown user: the item, and popularity" if item else "both unknown: the mean"
+    if not item:
+        return "unknown item: the user's mean" if user else "both unknown: the mean"
+    if not user:
+        return "unknown user: the item, and popularity"
+    new = " and ".join(side for side, number in zip(PAIR, (user, item), strict=True) if number < 0)
+    return f"content of the new {new}"
 
 
 def _texts(cells: list[bytes]) -> np.ndarray:

@@ -75,14 +75,19 @@ def _lists_and_ratings(run: Run) -> dict[str, Any]:
 
 
 def predict_functions(run: Run) -> dict[str, Any]:
-    """Return the functions for `predict`; `known` maps ids to numbers, unknown ones to 0."""
+    """Return the functions for `predict`.
+
+    `known` maps ids to numbers, unknown ones to 0, and those known by content alone to -1.
+    """
     ids = ids_of(run.model)
 
     @tf.function(
         input_signature=[tf.TensorSpec([None], tf.string, name) for name in PAIR], autograph=False
     )
     def known(user: Any, item: Any) -> dict[str, Any]:
-        return ids({"user": user, "item": item})
+        numbers = ids({"user": user, "item": item})
+        trained = dict(zip(PAIR, ids.trained, strict=True))
+        return {side: tf.where(numbers[side] > trained[side], -1, numbers[side]) for side in PAIR}
 
     return _lists_and_ratings(run) | {"known": known}
 

@@ -1,7 +1,7 @@
 """Score every item for a user, and return the best; inside a TensorFlow graph or outside."""
 
 import contextlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 import tensorflow as tf
@@ -47,6 +47,34 @@ def list_scorer_of(model: "keras.Model") -> ListScorer:
     """Return the layer of a model, or of a model inside it, that scores lists."""
     layers = [inner for layer in model.layers for inner in getattr(layer, "layers", [layer])]
     return next(layer for layer in layers if isinstance(layer, ListScorer))
+
+
+@runtime_checkable
+class LearnsItems(Protocol):
+    """A layer that knows items by their columns."""
+
+    contents: Mapping[str, Any]
+
+    def with_items(self, columns: Mapping[str, Any]) -> Any:
+        """Packed columns of n items -> a layer that knows these items too."""
+        ...
+
+
+def item_learner_of(model: "keras.Model") -> LearnsItems | None:
+    """Return the layer of a model that knows items by their columns; None if there is none."""
+    layer = list_scorer_of(model)
+    return layer if isinstance(layer, LearnsItems) and "item" in layer.contents else None
+
+
+def with_new_items(
+    model: "keras.Model", layer: LearnsItems, items: Sequence[str], columns: Mapping[str, Any]
+) -> "keras.Model":
+    """Return a model that knows further items by their packed columns [n]; `layer` is its own."""
+    import keras
+
+    raw = {name: keras.Input((), dtype="string", name=name) for name in ("user", "item")}
+    numbers = ids_of(model).with_items(items)(raw)
+    return keras.Model(raw, layer.with_items(columns)(numbers), name=model.name)
 
 
 def catalogue(ids: "Ids") -> Any:

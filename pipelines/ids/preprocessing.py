@@ -1,12 +1,14 @@
 """The preprocessing layer of ids: numbers of users and items, and each user's interactions."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from pipelines.ids.numbering import distinct_ids, encode_id, number_ids
+from pipelines.ids.contents import SIDES, known_ids, trained_ids
+from pipelines.ids.numbering import encode_id, number_ids
 from pipelines.splits import Splits
 
 
@@ -22,14 +24,22 @@ class Ids(keras.layers.Layer):
         users: distinct ids, UTF-8.
         items: distinct ids, UTF-8.
         num_interactions: number of pairs of a known user and a known item.
+        trained: number of users, and of items, of the training pairs: the first ones; the others
+            are known by their content alone. None: all.
 
     """
 
     def __init__(
-        self, users: list[str], items: list[str], num_interactions: int, **options: Any
+        self,
+        users: list[str],
+        items: list[str],
+        num_interactions: int,
+        trained: Sequence[int] | None = None,
+        **options: Any,
     ) -> None:
         super().__init__(**options)
         self.users, self.items, self.num_interactions = users, items, num_interactions
+        self.trained = (len(users), len(items)) if trained is None else tuple(trained)
         self.offered, self._offered_indices = items, None
         self.user_numbers, self.item_numbers = _table(users), _table(items)
         # A user's items are interactions[starts[user] : starts[user + 1]], numbers from 1.
@@ -42,13 +52,14 @@ class Ids(keras.layers.Layer):
     def adapted(cls, splits: Splits) -> "Ids":
         """Make the layer of the ids of the training pairs and the interactions of all pairs."""
         parts = [part.numpy().features for part in (splits.train, splits.valid, splits.test)]
-        users, items = distinct_ids(parts[0]["user"]), distinct_ids(parts[0]["item"])
+        users, items = (known_ids(splits, side) for side in SIDES)
+        trained = [len(trained_ids(splits, side)) for side in SIDES]
         users_of_pairs = np.concatenate([number_ids(users, part["user"]) for part in parts])
         items_of_pairs = np.concatenate([number_ids(items, part["item"]) for part in parts])
         in_test = np.arange(len(users_of_pairs)) >= len(users_of_pairs) - len(splits.test)
         known = np.flatnonzero((users_of_pairs > 0) & (items_of_pairs > 0))
         order = known[np.lexsort((items_of_pairs[known], users_of_pairs[known]))]
-        layer = cls(_texts(users), _texts(items), len(order), name="ids")
+        layer = cls(_texts(users), _texts(items), len(order), trained, name="ids")
         layer.starts.assign(np.searchsorted(users_of_pairs[order], np.arange(len(users) + 2)))
         layer.interactions.assign(items_of_pairs[order])
         layer.in_test.assign(in_test[order].astype("int32"))
@@ -71,6 +82,15 @@ class Ids(keras.layers.Layer):
             "user": self.user_numbers.lookup(raw["user"]),
             "item": self.item_numbers.lookup(raw["item"]),
         }
+
+    def with_items(self, items: Sequence[str]) -> "Ids":
+        """Return a layer that knows further items, with which nobody has interacted."""
+        larger = Ids(
+            self.users, [*self.items, *items], self.num_interactions, self.trained, name=self.name
+        )
+        for own, weight in zip(larger.weights, self.weights, strict=True):
+            own.assign(weight)
+        return larger
 
     def offer(self, items: list[str]) -> None:
         """Restrict recommendations to these items, which must be known."""
@@ -105,7 +125,7 @@ class Ids(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of `__init__`."""
         own = {"users": self.users, "items": self.items, "num_interactions": self.num_interactions}
-        return super().get_config() | own
+        return super().get_config() | own | {"trained": list(self.trained)}
 
 
 def _table(ids: list[str]) -> Any:

@@ -8,10 +8,12 @@ import numpy as np
 from pipelines import hash_splits
 from pipelines.examples import Examples
 from pipelines.ids.numbering import distinct_ids, number_ids
-from pipelines.splits import SplitRequest, Splits, hash_assignments
+from pipelines.splits import SplitRequest, Splits, hash_assignments, split_windows
+from pipelines.tables.cell_hashes import hash_rows
+from pipelines.tables.cells import Cells
 from pipelines.time_splits import rank_window
 
-Split = Literal["auto", "time", "user_time", "random"]
+Split = Literal["auto", "time", "user_time", "random", "new_items", "new_users"]
 # Validation takes 200 of the pairs that are not test, within these shares.
 NUM_VALID_PAIRS, MIN_VALID_SHARE, MAX_VALID_SHARE = 200, 0.02, 0.1
 # Share of test pairs of cold-start users above which `auto` tests the newest pairs per user.
@@ -35,6 +37,42 @@ class RandomPairs:
     def notes(self, splits: Splits, request: SplitRequest) -> tuple[str, ...]:
         """Return a note on how the test set was made."""
         note = f"the test pairs are drawn at random; {_cold_start_note(splits)}"
+        return (note,) if request.test else ()
+
+
+@dataclasses.dataclass(frozen=True)
+class NewIds:
+    """Assigns all pairs of a fifth of the items, or users, to test, by the hash of the id.
+
+    Validation takes pairs of the others.
+
+    Attributes:
+        side: user or item.
+
+    """
+
+    side: Literal["user", "item"]
+
+    def assign(
+        self,
+        examples: Examples,
+        classes: np.ndarray | None,  # noqa: ARG002
+        request: SplitRequest,
+    ) -> np.ndarray:
+        """Assign each pair to TRAIN, VALID or TEST."""
+        column = examples.numpy().features[self.side]
+        names = distinct_ids(column)
+        hashes = hash_rows({self.side: Cells.of(names.tolist())}, len(names))
+        windows, index = split_windows(request, valid_share=0.0)
+        assignment = hash_splits.assign(hashes, None, windows, index)[number_ids(names, column) - 1]
+        if request.valid:
+            _assign_validation(assignment, examples.split_hashes() / 2.0**64)
+        return assignment
+
+    def notes(self, splits: Splits, request: SplitRequest) -> tuple[str, ...]:
+        """Return a note on how the test set was made."""
+        count = len(distinct_ids(splits.test.numpy().features[self.side]))
+        note = f"the test pairs are all pairs of {count} {self.side}s, which training does not see"
         return (note,) if request.test else ()
 
 
@@ -115,13 +153,15 @@ def _time_ranks(
 
 def choose_scheme(
     split: Split, examples: Examples, times: np.ndarray | None, column: str, *, official: bool
-) -> RandomPairs | NewestPairs:
+) -> RandomPairs | NewestPairs | NewIds:
     """Choose the split scheme.
 
     `auto` takes the newest pairs, or the newest pairs per user if most of the former are of
     cold-start users. Without times, with equal times or with an `official` test set it takes
     random pairs.
     """
+    if split in ("new_items", "new_users"):
+        return NewIds("item" if split == "new_items" else "user")
     if times is None or split == "random" or (split == "auto" and (official or _all_equal(times))):
         return RandomPairs()
     scheme = newest_pairs(times, column)

@@ -34,6 +34,11 @@ class ColumnStatistics:
 @functools.lru_cache(maxsize=1)
 def learn_statistics(train: Examples) -> ColumnStatistics:
     """Learn the statistics of training examples; cached for a network and its baselines."""
+    return column_statistics(train, fit_encoders(train))
+
+
+def column_statistics(train: Examples, encoders: list[FittedEncoder]) -> ColumnStatistics:
+    """Learn the statistics of examples whose other columns have fitted encoders."""
     numbers, gaps, cycles = dict[str, list[float]](), list[str](), list[Cycle]()
     categories, ends = dict[str, list[str]](), dict[str, list[float]]()
     for name, stored in train.columns.items():
@@ -46,7 +51,6 @@ def learn_statistics(train: Examples) -> ColumnStatistics:
         cycles += find_cycles(name, (train.kinds or {}).get(name, "number"), column)
         if np.isnan(column).any():
             gaps.append(name)
-    encoders = fit_encoders(train)
     if not numbers and not any(categories.values()) and not encoders:
         raise DataError(
             f"Received columns of categories ({listed(categories)}) of which none has "

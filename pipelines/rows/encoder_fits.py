@@ -1,6 +1,7 @@
 """Fit the encoders of columns of texts to training examples."""
 
 import dataclasses
+import functools
 import math
 from collections import Counter
 from typing import Any
@@ -28,6 +29,7 @@ MAX_KNOWN_CATEGORIES = 2**17
 MAX_ITEMS = 100  # of lists that have a flag
 MAX_FITTED_TEXTS, MAX_FITTED_CHARACTERS, MAX_FACTORISED_TEXTS = 30_000, 4_000_000, 10_000
 MAX_COMPONENTS, TEXTS_PER_COMPONENT = 8, 200
+MAX_CONTENT_COMPONENTS = 64  # of texts without a target
 MIN_TEXTS_WITH_NGRAM = 2
 MAX_PRODUCTS = 20_000_000  # n-grams of the fitted texts times outputs
 
@@ -56,8 +58,9 @@ class FittedEncoder:
         layer = self.kind(**self.arguments)
         layer.build()
         layer.standardise_by(self.values)
-        if self.fold_tables is not None:
+        if self.table is not None:
             layer.table.assign(self.table)
+        if self.fold_tables is not None:
             layer.fold_tables = self.fold_tables.in_memory()
         return layer
 
@@ -144,19 +147,43 @@ def fit_text(
     kernels, biases = ridge_fits(tf_idf, targets[sample].astype("float32"), folds[sample])
     linear = np.stack([tf_idf @ kernel for kernel in kernels[:-1]], 1) + (biases[:-1] - biases[-1])
     values = [tf_idf @ components, select_by_fold(linear, folds[sample])]
-
-    def table(*vectors: np.ndarray) -> np.ndarray:
-        rows = np.concatenate([idf[:, None], *vectors], 1) * idf[:, None]
-        full = np.zeros((NUM_BUCKETS + 1, rows.shape[1]), "float32")
-        full[used] = rows
-        return full
-
+    table = functools.partial(_bucket_table, idf, used)
     return FittedEncoder(
         TextNumbers,
         {"column": name, "components": components.shape[1], "outputs": targets.shape[1]},
         np.concatenate(values, 1),
         table(components, kernels[-1]),
         FoldTables(table(components, *kernels[:-1]), biases[:-1] - biases[-1]),
+    )
+
+
+def _bucket_table(idf: np.ndarray, used: np.ndarray, *vectors: np.ndarray) -> np.ndarray:
+    """Return the table of `TextNumbers` by the vectors [used, any] of the used buckets."""
+    rows = np.concatenate([idf[:, None], *vectors], 1) * idf[:, None]
+    full = np.zeros((NUM_BUCKETS + 1, rows.shape[1]), "float32")
+    full[used] = rows
+    return full
+
+
+def fit_content_encoders(examples: Examples) -> list[FittedEncoder]:
+    """Fit encoders that need no target: flags of lists, and singular vectors of free texts."""
+    fitted: list[FittedEncoder | None] = []
+    for name, kind in (examples.kinds or {}).items():
+        if kind == "list":
+            fitted.append(fit_list(name, examples.columns[name]))
+        elif kind == "text":
+            fitted.append(_fit_components(name, examples.columns[name]))
+    return [encoder for encoder in fitted if encoder]
+
+
+def _fit_components(name: str, column: np.ndarray) -> FittedEncoder | None:
+    tf_idf, idf, used = tf_idf_of(column[:: -(-len(column) // MAX_FITTED_TEXTS) or 1])
+    vectors = singular_vectors(tf_idf, alone=True, max_components=MAX_CONTENT_COMPONENTS)
+    if not vectors.shape[1]:
+        return None
+    arguments = {"column": name, "components": vectors.shape[1], "outputs": 0}
+    return FittedEncoder(
+        TextNumbers, arguments, tf_idf @ vectors, _bucket_table(idf, used, vectors)
     )
 
 
@@ -174,7 +201,9 @@ def tf_idf_of(texts: np.ndarray) -> tuple[Any, np.ndarray, np.ndarray]:
     return scaled.tocsr(), idf, used
 
 
-def singular_vectors(tf_idf: Any, *, alone: bool) -> np.ndarray:
+def singular_vectors(
+    tf_idf: Any, *, alone: bool, max_components: int = MAX_COMPONENTS
+) -> np.ndarray:
     """Return the first right singular vectors of texts, [used, components].
 
     A small table has fewer, unless they stand alone, without linear predictions.
@@ -184,7 +213,7 @@ def singular_vectors(tf_idf: Any, *, alone: bool) -> np.ndarray:
     step = -(-tf_idf.shape[0] // MAX_FACTORISED_TEXTS)
     sample = tf_idf[::step]
     texts_per_component = 1 if alone else TEXTS_PER_COMPONENT
-    count = min(MAX_COMPONENTS, sample.shape[0] // texts_per_component, sample.shape[1])
+    count = min(max_components, sample.shape[0] // texts_per_component, sample.shape[1])
     if not count:
         return np.zeros((tf_idf.shape[1], 0))
     return randomized_svd(sample, count, n_iter=2, random_state=0)[2].T

@@ -8,7 +8,12 @@ import numpy as np
 import tensorflow as tf
 
 from pipelines.examples import Examples
-from pipelines.rows.column_statistics import ColumnStatistics, learn_statistics
+from pipelines.rows.column_statistics import (
+    ColumnStatistics,
+    column_statistics,
+    learn_statistics,
+)
+from pipelines.rows.encoder_fits import fit_content_encoders
 from pipelines.rows.encoders import FROZEN, ColumnEncoder
 from pipelines.rows.packing import DTYPES, MATRICES, Kinds, Matrix, of_matrix
 from pipelines.rows.time_cycles import NUMBERS_PER_CYCLE, Cycle, cycle_numbers
@@ -79,7 +84,15 @@ class PrepareColumns(keras.layers.Layer):
     @classmethod
     def adapted(cls, train: Examples) -> "PrepareColumns":
         """Make the layer from training examples. Raises DataError if it would have no output."""
-        learned = learn_statistics(train)
+        return cls._of(learn_statistics(train))
+
+    @classmethod
+    def adapted_to_content(cls, examples: Examples) -> "PrepareColumns":
+        """Make the layer from examples without a target. Raises DataError as `adapted`."""
+        return cls._of(column_statistics(examples, fit_content_encoders(examples)))
+
+    @classmethod
+    def _of(cls, learned: ColumnStatistics) -> "PrepareColumns":
         encoders = [fitted.layer() for fitted in learned.encoders]
         return cls(
             learned.numbers,
