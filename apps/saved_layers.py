@@ -3,7 +3,7 @@
 from types import ModuleType
 
 from apps import networks
-from apps.recommender import dot_product
+from apps.recommender import content, dot_product
 from apps.regression import ensemble_layers, kernel_layer, shrinkage
 from apps.regression import layers as regression_layers
 from apps.text import layers as text_layers
@@ -16,6 +16,7 @@ from pipelines.texts import preprocessing as texts
 
 MODULES: tuple[ModuleType, ...] = (
     networks,
+    content,
     dot_product,
     text_layers,
     ngram_layers,

@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -155,7 +156,7 @@ def test_a_changed_table_of_items_is_noticed(planted, trained, tmp_path):
     path = shutil.copy(planted["items"], tmp_path)
     app = Recommender(**planted | {"items": path}, **SHORT | {"epochs": 1})
     run = train(app, run_dir=tmp_path / "run")
-    with open(path, "a") as file:
+    with Path(path).open("a") as file:
         file.write("i900,Noir|Film,Noir story,1953\n")
     with pytest.raises(RunError, match="differ"):
         _ = Run.load(run.path).splits

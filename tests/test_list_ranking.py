@@ -230,7 +230,9 @@ def test_baselines_of_lists_are_those_of_their_definitions():
     held_out = Examples.of({"user": columns[0][[0]], "item": np.array([b"z"], object)}, ratings[:1])
     asked = np.array([b"a", b"e", b"new"], object)
     test = Examples.of({"user": asked, "item": columns[1][:3]}, ratings[:3])
-    users = RankedUsers(asked, np.arange(3), np.arange(3), np.ones(3, int), 4)
+    catalogue = np.array([b"w", b"x", b"y", b"z"], object)
+    one = np.ones(3, int)
+    users = RankedUsers(asked, np.arange(3), np.arange(3), one, catalogue, np.ones(4, bool))
     found = dict(list_baselines.recommend(Splits(known, none, test), users))
     w, x, y, z = range(4)  # the catalogue is sorted
     assert found["popularity"].tolist()[2] == [x, y, w, z]
