@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -13,9 +13,6 @@ from pipelines.examples import DataError, Examples
 from pipelines.folds import training_folds
 from pipelines.label_sets import strata
 from pipelines.split_notes import absent_class_notes, copies_notes
-
-if TYPE_CHECKING:
-    from pipelines.ids.contents import Content
 
 VALID_SHARE = 0.1
 TEST_SHARE = 0.2
@@ -82,7 +79,7 @@ class Splits:
     reading: Any = None
     column_table: Any = None
     balance: bool = False
-    contents: Mapping[str, "Content"] = dataclasses.field(default_factory=dict)
+    contents: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Give training rows, and only these, the folds of their target statistics.
@@ -117,15 +114,14 @@ class Splits:
 
     def fingerprint(self) -> str:
         """Return a digest of the splits, which changes with the data and with the membership."""
-        digest = hashlib.blake2b(repr((self.spec, self.labels)).encode(), digest_size=16)
+        form = (self.spec, self.labels, *(one.digest() for one in self.contents.values()))
+        digest = hashlib.blake2b(repr(form).encode(), digest_size=16)
         for part in (self.train, self.valid, self.test):
             parts = [part.content_hashes(), part.target_keys]
             parts += [] if part.weights is None else [part.weights]
             order = np.lexsort(parts[::-1])
             for values in parts:
                 digest.update(np.ascontiguousarray(values[order]).tobytes())
-        for content in self.contents.values():
-            digest.update(content.digest().encode())
         return digest.hexdigest()
 
 

@@ -162,7 +162,7 @@ def sets_directory(app: App, data_dir: Path | None) -> str | None:
 
     The variable counts only if the app reads such a set.
     """
-    reads_sets = any(address.startswith("tfds:") for address in app.addresses)
+    reads_sets = any(address.startswith("tfds:") for address in app.addresses.values())
     directory = data_dir or (os.environ.get("TFDS_DATA_DIR") if reads_sets else None)
     return replace_home(str(expand_home(str(directory)).absolute())) if directory else None
 
