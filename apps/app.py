@@ -41,7 +41,7 @@ class App(abc.ABC):
     compute_dtypes: ClassVar[tuple[str, ...]] = ("float32", "bfloat16")
     address_kinds: ClassVar[tuple[str, ...]] = ("embedded", "tfds", *TABLE_KINDS)
     address_fields: ClassVar[tuple[str, ...]] = ("data", "test")
-    column_fields: ClassVar[tuple[str, ...]] = ()  # fields that name table columns
+    column_fields: ClassVar[tuple[str, ...]] = ()  # that name table columns
     default_learning_rate: ClassVar[float] = 0.2  # of the default optimizer
     default_batch_size: ClassVar[int] = 96
     max_epoch_examples: ClassVar[int | None] = None  # of more, each epoch takes a new sample
@@ -255,9 +255,8 @@ class App(abc.ABC):
         """
         from optimizers import learning_rates
 
-        rate = self.peak_learning_rate_for(steps)
-        values: dict[str, Any] = {"batch_size": batch_size, "learning_rate": rate}
-        values = {name: value for name, value in values.items() if getattr(self, name) is None}
+        found = {"batch_size": batch_size, "learning_rate": self.peak_learning_rate_for(steps)}
+        values: dict[str, Any] = {key: found[key] for key in found if getattr(self, key) is None}
         if self.schedule == "auto":
             values["schedule"] = learning_rates.default_schedule(self.optimizer)
         return values

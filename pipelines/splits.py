@@ -50,8 +50,7 @@ class Splits:
         valid: validation examples.
         test: test examples.
         labels: class names, if the target is a class.
-        dropped: number of training examples left out because the official test or validation
-            split holds the same input.
+        dropped: number of training examples left out, since an official split holds their input.
         notes: lines for the user.
         noise_floor: lowest root mean squared error that a model can reach, if known.
         dropped_duplicates: the examples left out as duplicates, by split.
@@ -117,8 +116,8 @@ class Splits:
         form = (self.spec, self.labels, *(one.digest() for one in self.contents.values()))
         digest = hashlib.blake2b(repr(form).encode(), digest_size=16)
         for part in (self.train, self.valid, self.test):
-            parts = [part.content_hashes(), part.target_keys]
-            parts += [] if part.weights is None else [part.weights]
+            parts = [part.content_hashes(), part.target_keys, part.weights]
+            parts = [column for column in parts if column is not None]
             order = np.lexsort(parts[::-1])
             for values in parts:
                 digest.update(np.ascontiguousarray(values[order]).tobytes())
@@ -206,8 +205,8 @@ def split_source(source: Source, scheme: SplitScheme | None = None) -> Splits:
     only if it occurs once in training and has the same inputs and target.
     Raises DataError if a split would be empty.
     """
-    scheme = scheme or source.scheme or HashScheme()
     _require_examples(source)
+    scheme = scheme or source.scheme or HashScheme()
     examples = source.train.hashed()
     valid, test = (None if part is None else part.hashed() for part in source[1:3])
     dropped_duplicates: dict[str, Examples] = {}
@@ -261,8 +260,7 @@ def _parts(
     examples: Examples, scheme: SplitScheme, labels: tuple[str, ...], request: SplitRequest
 ) -> tuple[Examples, Examples, Examples]:
     """Return train, validation and test; those not requested are empty."""
-    classes = strata(examples.targets) if labels else None
-    assignment = scheme.assign(examples, classes, request)
+    assignment = scheme.assign(examples, strata(examples.targets) if labels else None, request)
     sides = (hash_splits.TRAIN, hash_splits.VALID, hash_splits.TEST)
     train, valid, test = (examples.select(np.flatnonzero(assignment == split)) for split in sides)
     return train, valid, test
@@ -298,5 +296,5 @@ def _checked(splits: Splits, request: SplitRequest) -> Splits:
 
 
 def _distinct(splits: Splits) -> int:
-    parts = (splits.train, splits.valid, splits.test)
-    return len(np.unique(np.concatenate([part.content_hashes() for part in parts])))
+    parts = [part.content_hashes() for part in (splits.train, splits.valid, splits.test)]
+    return len(np.unique(np.concatenate(parts)))
