@@ -116,8 +116,8 @@ class Splits:
         form = (self.spec, self.labels, *(one.digest() for one in self.contents.values()))
         digest = hashlib.blake2b(repr(form).encode(), digest_size=16)
         for part in (self.train, self.valid, self.test):
-            parts = [part.content_hashes(), part.target_keys, part.weights]
-            parts = [column for column in parts if column is not None]
+            columns = (part.content_hashes(), part.target_keys, part.weights)
+            parts = [column for column in columns if column is not None]
             order = np.lexsort(parts[::-1])
             for values in parts:
                 digest.update(np.ascontiguousarray(values[order]).tobytes())
