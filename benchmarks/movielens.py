@@ -2,7 +2,8 @@
 
     python benchmarks/movielens.py
 
-Models see ids only. The test fold chooses nothing: athanor holds out 2 % of its training part to
+Models see ids only, but for the last one: titles and genres of films, age, gender, occupation and
+post code of users. The test fold chooses nothing: athanor holds out 2 % of its training part to
 choose the epoch and the blend of the lists. Lists are of all items without a training rating of the
 user; a test item is relevant if its rating is at least the mean of the training ratings. The peers
 are extras: pip install 'athanor[bench]'.
@@ -38,6 +39,11 @@ LIST_METRICS = {
     "coverage": "coverage@10",
 }
 OURS = "athanor recommender"
+WITH_COLUMNS = "athanor recommender, columns of items and users"
+TABLES = {  # the features of the TFDS set movielens/100k-ratings
+    "items": ("movie_id", "movie_title", "movie_genres"),
+    "users": ("user_id", "raw_user_age", "user_gender", "user_occupation_text", "user_zip_code"),
+}
 
 
 def main() -> None:
@@ -49,6 +55,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         directory = Path(folder)
         write_folds(options.ratings, directory)
+        write_tables(directory)
         rounds = [programs(number, directory) for number in range(NUM_FOLDS)]
         conditions = protocol.block(
             rounds[0],
@@ -94,13 +101,38 @@ def write_folds(ratings: Path, directory: Path) -> None:
                 csv.writer(file).writerows([COLUMNS, *part])
 
 
+def write_tables(directory: Path) -> None:
+    """Write items.csv and users.csv, one row for each."""
+    import tensorflow_datasets as tfds
+
+    builder = tfds.builder("movielens/100k-ratings")
+    genres = builder.info.features["movie_genres"].feature.names
+    examples = [*builder.as_dataset(split="train").as_numpy_iterator()]
+    for name, features in TABLES.items():
+        rows = {
+            example[features[0]]: [example[column] for column in features] for example in examples
+        }
+        with (directory / f"{name}.csv").open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(["item_id" if name == "items" else "user_id", *features[1:]])
+            writer.writerows([_cell(value, genres) for value in row] for row in rows.values())
+
+
+def _cell(value: Any, genres: Sequence[str]) -> Any:
+    if isinstance(value, bytes):
+        return value.decode()
+    return "|".join(genres[number] for number in value) if value.ndim else value.item()
+
+
 def programs(number: int, directory: Path) -> list[Program]:
     """Return all programs for one fold."""
     train, test = (str(directory / f"{name}-{number}.csv") for name in ("train", "test"))
     ours = f"-m athanor recommender train --data csv:{train} --test csv:{test} --json".split()
+    columns = [f"--{name}={directory / name}.csv" for name in TABLES]
     recipe = "benchmarks/recipes/movielens_peers.py"
     return [
         Program(OURS, tuple(ours), _scores),
+        Program(WITH_COLUMNS, (*ours, *columns), _scores),
         *(Program(name, (recipe, key, train, test)) for key, name in PEERS.items()),
     ]
 
