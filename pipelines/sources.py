@@ -8,7 +8,12 @@ from typing import TypeVar
 from pipelines import addresses, tfds
 from pipelines.examples import DataError
 from pipelines.images import folders, pixel_arrays, pixel_tables
-from pipelines.images.photos import FitterFactory, SmallImageFitting, SquarePhotos
+from pipelines.images.photos import (
+    AlwaysFit,
+    FitterFactory,
+    SmallImageFitting,
+    SquarePhotos,
+)
 from pipelines.inspection import Inspection
 from pipelines.splits import Source, Splits, split_source
 from pipelines.table_paths import TABLE_KINDS
@@ -55,8 +60,9 @@ def load(
     loaded = _read_address(address, readers(fitting))
     if test:
         # Test pictures are resized to the size of the training pictures.
-        fit = fitting and fitting.like(loaded.train.features.shape[1:])
-        test_source = _read_address(test, readers(fit and (lambda _: fit)))
+        shape = loaded.train.features.shape[1:]
+        fit_alike = None if fitting is None else AlwaysFit(fitting.like(shape))
+        test_source = _read_address(test, readers(fit_alike))
         if test_source.form != loaded.form:
             raise DataError(
                 f"Received the test data {test!r} of form {test_source.form}; expected the form of "

@@ -305,7 +305,7 @@ def test_about_json_has_the_entries_of_the_modality(exported):
     image, row, ids = (
         read_about(exported(app)) for app in (Mnist, apps.Regression, apps.Recommender)
     )
-    assert image["image"] == {"height": 8, "width": 8, "channels": 1}
+    assert image["image"] == {"height": 8, "width": 8, "channels": 1, "upright": True}
     assert base64.b64decode(image["examples"][0]["image_bytes"]["b64"])[1:4] == b"PNG"
     assert [column["name"] for column in row["columns"]] == [*kinds_of(exported(apps.Regression))]
     columns = {column.pop("name"): column for column in row["columns"]}

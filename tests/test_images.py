@@ -252,10 +252,3 @@ def test_a_jpeg_with_a_truncated_header_is_detected_without_the_decoder(tmp_path
         path.write_bytes(whole)
         assert read_image_bytes(path) == whole
     assert decode(odd).shape == (8, 16, 3)
-
-
-def test_exif_orientation_is_ignored():
-    turned, place = Image.Exif(), io.BytesIO()
-    turned[0x0112] = 6  # a quarter
-    Image.fromarray(np.zeros((8, 16, 3), "uint8")).save(place, "JPEG", exif=turned)
-    assert decode(place.getvalue()).shape == (8, 16, 3)

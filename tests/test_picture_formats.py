@@ -240,7 +240,7 @@ def test_all_images_of_a_request_count(monkeypatch):
 
     @tf.function(autograph=False)
     def read(files):
-        return decode_all(files, lambda image: image, (8, 8, 3))
+        return decode_all(files, FitPhoto((8, 8, 3)))
 
     np.testing.assert_array_equal(read(tf.constant([picture] * 3)), np.full((3, 8, 8, 3), 7))
     assert read(tf.constant([], tf.string)).shape == (0, 8, 8, 3)

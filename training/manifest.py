@@ -1,5 +1,6 @@
 """Read and validate run.json, so that other modules can rely on its content."""
 
+import dataclasses
 import json
 from pathlib import Path
 from types import EllipsisType
@@ -49,8 +50,8 @@ DECODER_FIELDS: dict[str, FieldTypes] = {
 COLUMN_FORMAT_FIELDS = {"kind", "decimal", "unit", "order", "plain_unit", "true", "false"}
 # Further fields of an image decoder, by its class name.
 IMAGE_DECODERS: dict[str, FieldTypes] = {
-    "FitImage": {"background": (*NUMBER, type(None)), "extent": NUMBER},
-    "FitPhoto": {},
+    "FitImage": {"background": (*NUMBER, type(None)), "extent": NUMBER, "upright": bool},
+    "FitPhoto": {"upright": bool},
 }
 MAX_IMAGE_SIDE = 2**14  # pixels
 # Older versions stored these values, and the default batch size, where newer ones store null.
@@ -92,12 +93,23 @@ def read(path: Path) -> dict[str, Any]:
     if not isinstance(content["data"].get("directory"), str | None):
         raise _damaged(path, "data.directory is not a path")
     _require_thresholds(path, content)
+    _add_orientation(content, app)
     _require_reading(path, content)
     _require_fold(path, content["data"].get("fold"))
     content["fields"] = with_current_names(content["fields"])
     if "chosen" not in content:
         content["fields"] = with_automatic(content["app"], content["fields"])
     return content
+
+
+def _add_orientation(content: dict[str, Any], app: type[apps.App]) -> None:
+    """Add to the run of an older version that it ignored the orientation of photographs."""
+    reading = content.get("reading")
+    if app.modality != "image" or not isinstance(reading, dict) or "upright" in reading:
+        return
+    reading["upright"] = False
+    if any(field.name == "exif" for field in dataclasses.fields(app)):
+        content["fields"]["exif"] = "ignore"
 
 
 def with_automatic(app: str, fields: dict[str, Any]) -> dict[str, Any]:
@@ -175,7 +187,7 @@ def _require(path: Path, content: dict[str, Any], parts: FieldTypes, within: str
         value = content.get(name, ...)
         if isinstance(value, EllipsisType):
             raise _damaged(path, f"{within}{name} is missing")
-        if not isinstance(value, kind) or isinstance(value, bool):
+        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
             raise _damaged(path, f"{within}{name} is {str(value)[:50]!r}")
 
 

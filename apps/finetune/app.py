@@ -78,6 +78,8 @@ class Finetune(App):
     or none."""
     size: int = bounded(0, 0, 4097)
     """Side of the square images, in pixels; 0 is 224, or 96 if the images are that small."""
+    exif: Literal["upright", "ignore"] = "upright"
+    """Orientation that a camera stores in a photograph: turn the picture upright, or ignore it."""
     augment: Literal[
         "auto", "none", "flip", "crop", "rotate", "colour", "randaugment", "mixup", "cutmix"
     ] = "auto"
@@ -121,7 +123,7 @@ class Finetune(App):
             embedded=lambda: embedded.high_digits(small),
             test=self.test,
             data_dir=data_dir,
-            fitting=photos.SquarePhotos(self.size),
+            fitting=photos.SquarePhotos(self.size, upright=self.exif == "upright"),
             inspection=inspection,
         )
         images.require_classes(splits, self.data)
@@ -137,7 +139,7 @@ class Finetune(App):
         """Return the decoder from an image of any size and colour to one like those of training."""
         from pipelines.images.photos import FitPhoto
 
-        return FitPhoto(splits.spec["features"][0])
+        return FitPhoto(splits.spec["features"][0], upright=self.exif == "upright")
 
     def make_loss(self, splits: "Splits") -> Any:
         """Cross-entropy between distributions and logits, with label smoothing of 0.1."""

@@ -61,7 +61,7 @@ def _predict_functions(run: Run) -> dict[str, Any]:
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "image_bytes")], autograph=False)
     def encoded(image_bytes: Any) -> dict[str, Any]:
-        return predict_pixels(decode_all(image_bytes, fit, fit.shape))
+        return predict_pixels(decode_all(image_bytes, fit))
 
     return {"serving_default": pixels, "encoded": encoded}
 
@@ -111,7 +111,7 @@ def _explain_function(explainer: Explainer, fit: Any) -> Any:
         autograph=False,
     )
     def explain(image_bytes: Any, class_index: Any) -> dict[str, Any]:
-        decoded = decode_all(image_bytes, fit, fit.shape)
+        decoded = decode_all(image_bytes, fit)
         png = tf.map_fn(tf.io.encode_png, decoded, fn_output_signature=tf.TensorSpec([], tf.string))
         return {"heat": explainer.heat(decoded, class_index), "image_bytes": png}
 
@@ -160,9 +160,10 @@ def portable(run: Run) -> Portable:
 
 
 def model_info(run: Run, *, with_examples: bool = False) -> dict[str, Any]:  # noqa: ARG001
-    """Return the size of images in the model."""
-    sizes = zip(("height", "width", "channels"), reading_of(run).shape, strict=True)
-    return {"image": dict(sizes)}
+    """Return the size of images in the model, and whether photographs are turned upright."""
+    fit = reading_of(run)
+    sizes = zip(("height", "width", "channels"), fit.shape, strict=True)
+    return {"image": {**dict(sizes), "upright": fit.upright}}
 
 
 def predict(run: Run, inputs: list[str], note: Note) -> list[dict[str, Any]]:  # noqa: ARG001

@@ -2,7 +2,6 @@
 
 import functools
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from pipelines.images import formats
+from pipelines.images.orientation import exif_orientation, turned
 
 # A file of 65 kB can hold half a billion pixels; cameras take up to 50 million.
 MAX_PIXELS = 2**26
@@ -38,15 +38,16 @@ class ImageSize(NamedTuple):
         return tf.cast(self.height, "float64") * tf.cast(self.width, "float64")
 
 
-def decode(encoded: Any) -> Any:
+def decode(encoded: Any, *, upright: bool = True) -> Any:
     """Decode bytes of a supported format to uint8 [height, width, 1 to 4 channels].
 
-    Of an animated GIF only the first frame is returned. Raises tf.errors.InvalidArgumentError for
-    other formats, also if TensorFlow could decode them, and before decoding more than `MAX_PIXELS`
+    `upright` turns a photograph by the orientation that the camera stored in the file. Of an
+    animated GIF only the first frame is returned. Raises tf.errors.InvalidArgumentError for other
+    formats, also if TensorFlow could decode them, and before decoding more than `MAX_PIXELS`
     pixels. All frames of a GIF count, because TensorFlow decodes all of them.
     """
     encoded = tf.convert_to_tensor(encoded)
-    return _checked_decode(encoded, image_size(encoded))
+    return _checked_decode(encoded, image_size(encoded), upright=upright)
 
 
 def read_image_bytes(path: Path) -> bytes:
@@ -89,11 +90,11 @@ def _jpeg_header_is_complete(encoded: bytes) -> bool:
     return False
 
 
-def decode_all(files: Any, fit: Callable[[Any], Any], shape: tuple[int, ...]) -> Any:
-    """Decode image files [n] to uint8 [n, *shape], each resized by `fit`.
+def decode_all(files: Any, fit: Any) -> Any:
+    """Decode image files [n] to uint8 [n, *fit.shape], each turned and resized as by `fit`.
 
-    Raises tf.errors.InvalidArgumentError for files that `decode` refuses, and for more than
-    `MAX_TOTAL_PIXELS` pixels.
+    `fit` is a FitPhoto or a FitImage. Raises tf.errors.InvalidArgumentError for files that `decode`
+    refuses, and for more than `MAX_TOTAL_PIXELS` pixels.
     """
     count = tf.shape(files)[0]
 
@@ -104,16 +105,16 @@ def decode_all(files: Any, fit: Callable[[Any], Any], shape: tuple[int, ...]) ->
             pixels <= MAX_TOTAL_PIXELS, [f"Received {TOO_MANY_TOTAL_PIXELS}"]
         )
         with tf.control_dependencies([within_limit]):
-            image = fit(_checked_decode(files[index], size))
+            image = fit(_checked_decode(files[index], size, upright=fit.upright))
         return index + 1, pixels, images.write(index, image)
 
-    images = tf.TensorArray(tf.uint8, count, element_shape=shape)
+    images = tf.TensorArray(tf.uint8, count, element_shape=fit.shape)
     initial = (tf.constant(0), tf.constant(0.0, tf.float64), images)
     # One after the other, since several large images may not fit into memory.
     *_, images = tf.while_loop(
         lambda index, *_: index < count, decode_next, initial, parallel_iterations=1
     )
-    return tf.ensure_shape(images.stack(), [None, *shape])
+    return tf.ensure_shape(images.stack(), [None, *fit.shape])
 
 
 def too_many_pixels_message(error: Exception) -> str:
@@ -122,7 +123,7 @@ def too_many_pixels_message(error: Exception) -> str:
     return match[0] if match else ""
 
 
-def _checked_decode(encoded: Any, size: ImageSize) -> Any:
+def _checked_decode(encoded: Any, size: ImageSize, *, upright: bool) -> Any:
     sides = tf.strings.as_string(list(size))
     message = tf.strings.join(["Received ", sides[0], " x ", sides[1], TOO_MANY_PIXELS])
     # In a graph these are operations; in eager mode they raise at once.
@@ -133,7 +134,11 @@ def _checked_decode(encoded: Any, size: ImageSize) -> Any:
     with tf.control_dependencies(checks):
         pixels = tf.io.decode_image(tf.identity(encoded), expand_animations=False)
     header = _header(encoded)
-    is_bmp = tf.equal(_format_index(header), formats.SUPPORTED.index(formats.BMP))
+    format_index = _format_index(header)
+    if upright:
+        names = [known.name for known in formats.SUPPORTED]
+        pixels = turned(pixels, exif_orientation(encoded, format_index, names))
+    is_bmp = tf.equal(format_index, formats.SUPPORTED.index(formats.BMP))
     depth = tf.where(is_bmp, tf.cast(header[formats.BMP_BITS], "int32"), 0)
     return tf.switch_case(
         tf.where(tf.equal(depth, 8), 0, tf.where(tf.equal(depth, 32), 1, 2)),

@@ -85,12 +85,12 @@ def source(
     layout = class_folders.find_layout(expand_home(name))
     root = layout.root
     scans = {split: _scan(classes) for split, classes in layout.parts.items()}
-    labels = _labels(scans)
-    if not labels:
+    if not (labels := _labels(scans)):
         raise _no_class_folders_error(name)
     listings = {split: _listing(root, scan, labels) for split, scan in scans.items()}
     unsupported = [file for listing in listings.values() for file in listing.skipped]
-    shapes = _sample_shapes([path for listing in listings.values() for path in listing.paths])
+    paths = [path for listing in listings.values() for path in listing.paths]
+    shapes = _sample_shapes(paths, upright=fitting.upright)
     if not shapes:
         skipped_files.require_readable_classes(
             name, labels, unsupported + _undecodable_files(listings, labels, {}), root
@@ -190,17 +190,18 @@ def _undecodable_files(
     ]
 
 
-def _sample_shapes(paths: list[Path]) -> list[ImageShape]:
+def _sample_shapes(paths: list[Path], *, upright: bool) -> list[ImageShape]:
     """Return the shapes of some readable pictures; [] only if there is none."""
-    shapes = list(_shapes(paths[:: max(1, len(paths) // NUM_MEASURED_IMAGES)]))
-    return shapes or list(itertools.islice(_shapes(paths), 1))
+    sample = paths[:: max(1, len(paths) // NUM_MEASURED_IMAGES)]
+    shapes = list(_shapes(sample, upright=upright))
+    return shapes or list(itertools.islice(_shapes(paths, upright=upright), 1))
 
 
-def _shapes(paths: list[Path]) -> Iterator[ImageShape]:
+def _shapes(paths: list[Path], *, upright: bool) -> Iterator[ImageShape]:
     for path in paths:
         try:
             with suppress_decoder_messages():
-                picture = decode(read_image_bytes(path))
+                picture = decode(read_image_bytes(path), upright=upright)
         except (OSError, ValueError, tf.errors.InvalidArgumentError):
             continue
         height, width, channels = picture.shape
@@ -292,7 +293,7 @@ def _fitted(files: Any, fit: Any) -> Any:
     """Decode and resize encoded pictures [n]; also return their original shapes."""
 
     def decode_and_fit(encoded: Any) -> tuple[Any, Any]:
-        picture = decode(encoded)
+        picture = decode(encoded, upright=fit.upright)
         return fit(picture), tf.cast(tf.shape(picture), tf.int64)
 
     spec = (tf.TensorSpec(fit.shape, tf.uint8), tf.TensorSpec([3], tf.int64))

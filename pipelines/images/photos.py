@@ -1,8 +1,8 @@
 """Resize images of any size to the one size that a network takes."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -26,10 +26,12 @@ class FitPhoto:
 
     Attributes:
         shape: height, width, 3.
+        upright: whether photographs are turned as the camera says (EXIF) before.
 
     """
 
     shape: tuple[int, int, int]
+    upright: bool = True
 
     def __call__(self, image: Any) -> Any:
         """Resize uint8 [height, width, 1 to 4 channels] of any size to uint8 of `shape`."""
@@ -48,8 +50,17 @@ class FitPhoto:
 
 ImageFitter = FitImage | FitPhoto
 ImageShape = tuple[int, int, int]  # height, width, channels
-# Makes the fitter of a data set from the shapes of some of its images.
-FitterFactory = Callable[[Sequence[ImageShape]], ImageFitter]
+
+
+class FitterFactory(Protocol):
+    """Makes the fitter of a data set from the shapes of some of its images."""
+
+    @property
+    def upright(self) -> bool:
+        """Whether photographs are turned as the camera says (EXIF)."""
+
+    def __call__(self, shapes: Sequence[ImageShape]) -> ImageFitter:
+        """Return the fitter."""
 
 
 def fitter_from_manifest(way: str, shape: Sequence[int], **options: Any) -> ImageFitter:
@@ -59,25 +70,47 @@ def fitter_from_manifest(way: str, shape: Sequence[int], **options: Any) -> Imag
 
 
 @dataclasses.dataclass(frozen=True)
+class AlwaysFit:
+    """Makes the same fitter for every data set."""
+
+    fit: ImageFitter
+
+    @property
+    def upright(self) -> bool:
+        """As of the fitter."""
+        return self.fit.upright
+
+    def __call__(self, shapes: Sequence[ImageShape]) -> ImageFitter:  # noqa: ARG002
+        """Return the fitter."""
+        return self.fit
+
+
+@dataclasses.dataclass(frozen=True)
 class SquarePhotos:
-    """Photographs become colour squares with this side; with 0 the side depends on the set."""
+    """Photographs become colour squares with this side; with 0 the side depends on the set.
+
+    `upright` tells whether they are turned as the camera says (EXIF) before.
+    """
 
     side: int
+    upright: bool = True
 
     def __call__(self, shapes: Sequence[ImageShape]) -> FitPhoto:
         """Choose the side by the median of the shorter sides."""
         shorter = np.median([min(shape[:2]) for shape in shapes])
         chosen = self.side or (LARGE_SIDE if shorter > SMALL_SIDE else SMALL_SIDE)
-        return FitPhoto((chosen, chosen, 3))
+        return FitPhoto((chosen, chosen, 3), self.upright)
 
     def like(self, shape: ImageShape) -> FitPhoto:
         """Return a fitter that stretches pictures to a given shape."""
-        return FitPhoto(shape)
+        return FitPhoto(shape, self.upright)
 
 
 @dataclasses.dataclass(frozen=True)
 class SmallImageFitting:
     """Small images stay as they are; if sizes differ, they become squares of the median side."""
+
+    upright: ClassVar[bool] = True
 
     def __call__(self, shapes: Sequence[ImageShape]) -> FitImage:
         """Use grey if all are grey. Raises DataError for large pictures of several sizes."""

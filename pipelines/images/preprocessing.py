@@ -63,12 +63,14 @@ class FitImage:
         background: grey level of the training images' background from 0 to 255, or None if it
             is not flat.
         extent: the objects' longer side as a share of the image's shorter side.
+        upright: whether photographs are turned as the camera says (EXIF) before.
 
     """
 
     shape: tuple[int, int, int]
     background: float | None
     extent: float
+    upright: bool = True
 
     @classmethod
     def adapted(cls, examples: Examples) -> "FitImage":

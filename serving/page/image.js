@@ -58,7 +58,7 @@ export function mount(view) {
   }
   async function sendFile(file) {
     try {
-      const blob = await readable(await withoutExif(file));
+      const blob = await readable(about.image.upright ? file : await withoutExif(file));
       const base64 = await encoded(blob);
       board.show(urlOf(blob));
       await send(base64, file.name ?? "image.png");
@@ -181,8 +181,8 @@ async function readable(file) {
 }
 
 /**
- * Remove the EXIF data of a JPEG file: browsers rotate an image as they say, training and the
- * server do not. Other files stay unchanged.
+ * Remove the EXIF data of a JPEG file, for a model that ignores the orientation of photographs:
+ * browsers rotate an image as the data say. Other files stay unchanged.
  */
 async function withoutExif(file) {
   const bytes = new DataView(await file.arrayBuffer());
