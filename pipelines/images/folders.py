@@ -192,8 +192,8 @@ def _undecodable_files(
 
 def _sample_shapes(paths: list[Path], *, upright: bool) -> list[ImageShape]:
     """Return the shapes of some readable pictures; [] only if there is none."""
-    sample = paths[:: max(1, len(paths) // NUM_MEASURED_IMAGES)]
-    shapes = list(_shapes(sample, upright=upright))
+    step = max(1, len(paths) // NUM_MEASURED_IMAGES)
+    shapes = list(_shapes(paths[::step], upright=upright))
     return shapes or list(itertools.islice(_shapes(paths, upright=upright), 1))
 
 
@@ -204,8 +204,7 @@ def _shapes(paths: list[Path], *, upright: bool) -> Iterator[ImageShape]:
                 picture = decode(read_image_bytes(path), upright=upright)
         except (OSError, ValueError, tf.errors.InvalidArgumentError):
             continue
-        height, width, channels = picture.shape
-        yield height, width, channels
+        yield tuple(picture.shape)
 
 
 def _read(
