@@ -7,7 +7,7 @@ from pipelines import addresses
 from pipelines.examples import AddressError
 from pipelines.files import expand_home
 from pipelines.ids import columns as pair_columns
-from pipelines.images import class_folders
+from pipelines.images import class_folders, path_columns
 from pipelines.rows import column_names, requested_kinds
 from pipelines.split_columns import SplitColumns
 from pipelines.table_paths import TABLE_KINDS, files_of
@@ -72,6 +72,11 @@ def _require_named(table: Table, columns: Mapping[str, str]) -> None:
         pair_names = pair_columns.Columns(**{flag[2:]: name for flag, name in columns.items()})
         for kind in pair_columns.KINDS:
             pair_columns.find_column(table, pair_names, kind)
+        return
+    if "--image" in columns:
+        path_columns.find_columns(
+            table, path_columns.PathColumns(columns["--image"], columns["--target"])
+        )
         return
     SplitColumns(columns.get("--group", ""), columns.get("--by-time", ""))  # at most one of them
     # Only an app that has --beside may have several targets.

@@ -7,7 +7,8 @@ from typing import TypeVar
 
 from pipelines import addresses, tfds
 from pipelines.examples import DataError
-from pipelines.images import folders, pixel_arrays, pixel_tables
+from pipelines.images import folders, path_tables, pixel_arrays, pixel_tables
+from pipelines.images.path_columns import PathColumns
 from pipelines.images.photos import (
     AlwaysFit,
     FitterFactory,
@@ -32,6 +33,7 @@ def load(
     memory_budget: int | None = None,
     fitting: SquarePhotos | SmallImageFitting | None = None,
     arrays: bool = False,
+    paths: PathColumns | None = None,
     inspection: Inspection | None = None,
 ) -> Splits:
     """Load the splits of images at a data address.
@@ -47,6 +49,7 @@ def load(
         memory_budget: bytes; larger sets are stored on the disk (see `store`).
         fitting: how pictures are resized to one size; None leaves them as they are.
         arrays: whether pixels are read from `npz:PATH` and `csv:PATH`.
+        paths: the columns of tables of image files and their classes; None to read no such tables.
         inspection: collects what data checks need.
 
     Raises:
@@ -55,7 +58,7 @@ def load(
     """
 
     def readers(fitting: FitterFactory | None) -> dict[str, Callable[[str], Source]]:
-        return _readers(embedded, data_dir, memory_budget, fitting, arrays, inspection)
+        return _readers(embedded, data_dir, memory_budget, fitting, arrays, paths, inspection)
 
     loaded = _read_address(address, readers(fitting))
     if test:
@@ -78,6 +81,7 @@ def _readers(
     memory_budget: int | None,
     fitting: FitterFactory | None,
     arrays: bool,
+    paths: PathColumns | None,
     inspection: Inspection | None,
 ) -> dict[str, Callable[[str], Source]]:
     readers: dict[str, Callable[[str], Source]] = {
@@ -88,6 +92,16 @@ def _readers(
         readers["folder"] = lambda name: folders.source(name, fitting, memory_budget, inspection)
     if arrays:
         readers |= {"npz": pixel_arrays.source, "csv": pixel_tables.source}
+    if paths is not None and fitting is not None:
+        for kind in TABLE_KINDS:
+            readers[kind] = functools.partial(
+                path_tables.source,
+                kind,
+                columns=paths,
+                fitting=fitting,
+                memory_budget=memory_budget,
+                inspection=inspection,
+            )
     return readers
 
 

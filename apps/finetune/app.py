@@ -11,7 +11,7 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from apps.app import App, ModalityName, TaskName
+from apps.app import TABLE_KINDS, App, ModalityName, TaskName
 from apps.fields import Address, Range, bounded
 from apps.fit_data import FitData
 
@@ -39,7 +39,8 @@ class Finetune(App):
     tasks: ClassVar[tuple[TaskName, ...]] = ("classification",)
     metrics: ClassVar[tuple[str, ...]] = ("accuracy",)
     monitor: ClassVar[str] = "val_loss"
-    address_kinds: ClassVar[tuple[str, ...]] = ("embedded", "tfds", "folder")
+    address_kinds: ClassVar[tuple[str, ...]] = ("embedded", "tfds", "folder", *TABLE_KINDS)
+    column_fields: ClassVar[tuple[str, ...]] = ("image", "target")
     default_learning_rate: ClassVar[float] = 1e-3
     default_batch_size: ClassVar[int] = 32
     # A step of MobileNet, mostly depthwise convolutions, took 2 to 3 times as long in bfloat16.
@@ -53,7 +54,12 @@ class Finetune(App):
     }
 
     data: Address = "embedded"
-    """Address of the data: embedded, tfds:NAME, or folder:PATH (or the path of the folder)."""
+    """Address of the data: embedded, tfds:NAME, folder:PATH (or the path of the folder), or the
+    path of a table of image files and classes."""
+    image: str = ""
+    """Column of the paths of images in a table; by default path, file, image or a similar name."""
+    target: str = ""
+    """Column of classes in a table; by default label, class or a similar name."""
     epochs: int = bounded(8, 0)
     """Maximum number of passes over the training features in the second stage; 0 trains the head
     alone."""
@@ -115,6 +121,7 @@ class Finetune(App):
         from pipelines.class_balance import balance_classes
         from pipelines.images import photos
         from pipelines.images import preprocessing as images
+        from pipelines.images.path_columns import PathColumns
 
         backbones.require(self._resolved_backbone)
         small = photos.FitPhoto((self.size or 8, self.size or 8, 3))
@@ -124,6 +131,7 @@ class Finetune(App):
             test=self.test,
             data_dir=data_dir,
             fitting=photos.SquarePhotos(self.size, upright=self.exif == "upright"),
+            paths=PathColumns(self.image, self.target),
             inspection=inspection,
         )
         images.require_classes(splits, self.data)

@@ -114,7 +114,7 @@ def _unwrap_single_folders(root: Path, known: set[str]) -> Path:
     return root
 
 
-def _split_named_by(name: str) -> tuple[str, tuple[str, ...]] | None:
+def split_named_by(name: str) -> tuple[str, tuple[str, ...]] | None:
     """Return the split that a folder name means and its other words; None if it means none."""
     words = [word.lower() for word in re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", name)]
     splits = [split for word in words for split, names in SPLIT_WORDS.items() if word in names]
@@ -129,7 +129,7 @@ def _split_folders_of(root: Path, children: list[Path]) -> dict[str, Path]:
 
     Raises DataError if two of them mean the same split.
     """
-    named = [(child, meant) for child in children if (meant := _split_named_by(child.name))]
+    named = [(child, meant) for child in children if (meant := split_named_by(child.name))]
     rests = [rest for _, (_, rest) in named]
     folders: dict[str, Path] = {}
     for child, (split, rest) in named:
@@ -240,7 +240,7 @@ def _require_classes(root: Path, children: list[Path]) -> None:
 
 def _note_on_split_names(children: list[Path]) -> tuple[str, ...]:
     """Return a line about classes that are named like splits."""
-    named = [child for child in children if (meant := _split_named_by(child.name)) and not meant[1]]
+    named = [child for child in children if (meant := split_named_by(child.name)) and not meant[1]]
     return (
         (f"used as a class, not as a split: {list_names(named, named[0].parent)}",) if named else ()
     )
