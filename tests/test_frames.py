@@ -146,7 +146,7 @@ def test_images_and_labels_become_an_archive():
             "objects in 'y'",
         ),
         (lambda: apps.Regression(data=(np.zeros((2, 3, 3)), [1, 2])), "expected a data frame"),
-        (lambda: apps.Finetune(data={"a": [1]}), "folder:PATH"),
+        (lambda: apps.Finetune(data=(np.zeros((2, 3, 3)), [1, 2])), "folder:PATH"),
         (lambda: apps.Regression(data=np.zeros(3)), "expected a data frame"),
         (lambda: apps.Regression(data=[]), "expected a data frame"),
         (lambda: apps.Regression(data={"a": [1, 2], "b": [1]}), "different lengths"),

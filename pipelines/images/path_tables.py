@@ -43,9 +43,10 @@ def source(
 ) -> Source:
     """Read the images that a table names, with their classes.
 
-    A path is relative to the folder of the table, or absolute. If no such file exists, the file of
-    this name below that folder is taken, with or without its suffix, if there is only one. A
-    column named split (subset, set) may say which rows are training, validation and test.
+    A path is relative to the folder of the table or to the current one, or absolute. If no such
+    file exists, the file of this name below the folder of the table is taken, with or without its
+    suffix, if there is only one. A column named split (subset, set) may say which rows are
+    training, validation and test.
 
     Args:
         kind: of the table, such as csv.
@@ -112,8 +113,9 @@ class _Files:
 
     def _find(self, cell: str) -> Path | None:
         path = expand_home(cell.replace("\\", "/"))
-        if (self.root / path).is_file():
-            return self.root / path
+        for folder in (self.root, Path.cwd()):
+            if (folder / path).is_file():
+                return folder / path
         found = self._files_by_name().get(path.name, [])
         return found[0] if len(found) == 1 else None
 
