@@ -27,7 +27,8 @@ def name_outputs(task: TaskName, output: Any) -> Outputs:
     names = task_named(task).OUTPUT_NAMES
     if isinstance(names, str):
         return {names: output}
-    return {name: output[:, column] for column, name in enumerate(names)}
+    # The last names are of outputs that only some models have.
+    return {name: output[:, column] for column, name in enumerate(names[: output.shape[-1]])}
 
 
 def training_outputs(run: Run) -> tuple[dict[str, np.ndarray], Callable[[Outputs], Outputs]]:

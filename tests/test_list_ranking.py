@@ -251,6 +251,21 @@ def test_baselines_of_lists_are_those_of_their_definitions():
     assert z not in lists["popularity"][0], "validation pairs are left out"
 
 
+def test_similarities_of_all_pairs_give_the_scores_of_each_user(matrix, monkeypatch):
+    monkeypatch.setattr(list_baselines, "COLUMNS_PER_BLOCK", 7)
+    of_pairs = list_baselines.nearest_items(matrix)(matrix)
+    monkeypatch.setattr(list_baselines, "MAX_SIMILARITY_ITEMS", 0)
+    np.testing.assert_allclose(of_pairs, list_baselines.nearest_items(matrix)(matrix), rtol=1e-5)
+
+
+def test_the_highest_scores_are_those_of_sorting_all():
+    scores = np.random.default_rng(0).integers(0, 9, (20, 100)).astype("float64")
+    scores[0] = -np.inf
+    expected = np.argsort(-scores, axis=1, kind="stable")
+    for count in (1, 50, 100):
+        np.testing.assert_array_equal(list_baselines._highest(scores, count), expected[:, :count])
+
+
 def test_batches_of_many_items_with_many_users_stay_small():
     """The products of 32-bit counts overflowed: one batch had 19,000 items and took 20 GB."""
     counts = np.full(19_000, 9_000, "int32")

@@ -159,7 +159,7 @@ def test_every_signature_can_be_named(predict):
     pair = {"user": "nobody", "item": "nothing"}
     for name in ("serving_default", "rating"):
         (rated,) = predict("recommender", signature_name=name, instances=[pair])["predictions"]
-        assert set(rated) == {"rating", "score"}
+        assert set(rated) == {"rating", "rating_std", "score"}
 
 
 PIXEL = [[[0]] * 8] * 8

@@ -163,7 +163,7 @@ class Recommender(App):
         return dot_product.RatingError()
 
     def make_network(self, splits: "Splits") -> Any:
-        """{user, item} of int32 [batch] -> float32 [batch, 2]: rating, score."""
+        """{user, item} of int32 [batch] -> float32 [batch, 2 or 3]: see FactorDotProduct."""
         from apps.recommender import dot_product, factors, list_ranking
         from apps.recommender.content import ContentRows
         from pipelines.ids.contents import known_ids
@@ -182,6 +182,7 @@ class Recommender(App):
                 side: ContentRows.adapted(content, row_width)
                 for side, content in splits.contents.items()
             },
+            has_spread=self._resolved_model(splits) == "bayes",
         )
         return dot_product.make_network(layer)
 
@@ -211,7 +212,7 @@ class Recommender(App):
 
     def _iterations(self, model: Any, fit_data: FitData) -> Iterator[dict[str, float]]:
         """Assign the ranking tables, then those of the ratings after every epoch."""
-        from apps.recommender import dot_product, factors, list_ranking
+        from apps.recommender import dot_product, factors, list_ranking, rating_spread
         from apps.recommender.content import SideContents
 
         splits, ids = fit_data.splits, fit_data.prepare
@@ -226,6 +227,8 @@ class Recommender(App):
         for current, error in self._factors_per_epoch(model, fit_data, train, contents):
             tables = factors.rating_tables(train, current, self._rank)
             layer.set_ratings(contents.completed(tables, 0))
+            if layer.has_spread:
+                layer.set_spread(rating_spread.spread_tables(train, current))
             yield {"loss": error}
 
     def _factors_per_epoch(

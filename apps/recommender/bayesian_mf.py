@@ -20,7 +20,14 @@ import numpy as np
 from scipy import sparse
 from threadpoolctl import threadpool_limits
 
-from apps.recommender.factors import Factors, Interactions, randomized_svd, reduce_rank
+from apps.recommender.factors import (
+    Factors,
+    Interactions,
+    Spread,
+    randomized_svd,
+    reduce_rank,
+)
+from apps.recommender.rating_spread import SpreadEstimate
 
 NUM_SINGULAR_VECTORS = 128  # of the interaction matrix, which inform the priors
 # An epoch has as many sweeps as sample this many ratings, within the bounds.
@@ -45,8 +52,9 @@ def posterior_means(
 
     The mean has `rank` columns, those of its largest singular values. Later samples weigh more
     (Shamir and Zhang's polynomial-decay average, 2013), so that no burn-in has to be chosen.
-    The error is the mean squared error on the interactions. `contents` are features of the users
-    and of the items, [rows, any], which inform the priors too.
+    The error is the mean squared error on the interactions. The factors have the spread of the
+    ratings around the mean. `contents` are features of the users and of the items, [rows, any],
+    which inform the priors too.
     """
     unit = _rating_unit(interactions.ratings)
     scaled = interactions._replace(ratings=interactions.ratings / np.float32(unit))
@@ -55,12 +63,15 @@ def posterior_means(
     with threadpool_limits(1):
         chain = _GibbsSampler(scaled, num_factors, np.random.default_rng(seed), contents)
         mean = chain.sweep()
+    estimate = SpreadEstimate(scaled)
     for epoch in itertools.count(1):
         weight = (AVERAGING_POWER + 1) / (AVERAGING_POWER + epoch)
         with threadpool_limits(1):
             samples = [chain.sweep() for _ in range(sweeps)]
             weights = [1 - weight, *[weight / sweeps] * sweeps]
             mean = _weighted_mean([mean, *samples], weights, rank)
+            estimate.update(samples, weight)
+        mean = mean._replace(spread=estimate.spread())
         yield _rescaled(mean, unit), chain.error * unit**2
 
 
@@ -73,8 +84,13 @@ def _rating_unit(ratings: np.ndarray) -> float:
 
 def _rescaled(factors: Factors, unit: float) -> Factors:
     root = np.sqrt(unit)
-    users, items, *biases = factors
-    return Factors(users * root, items * root, *(bias * unit for bias in biases))
+    users, items, *biases, spread = factors
+    return Factors(
+        users * root,
+        items * root,
+        *(bias * unit for bias in biases),
+        Spread(spread.users * unit, spread.items * unit),
+    )
 
 
 def _weighted_mean(samples: list[Factors], weights: list[float], rank: int) -> Factors:
@@ -164,7 +180,8 @@ class _GibbsSampler:
         self._sample(users, items, slice(None))
         self._sample(items, users, self.order)
         self._sample_noise()
-        return Factors(users.factors, items.factors, users.biases, items.biases)
+        noise = Spread(1 / (self.alpha * users.noise_precision), 1 / items.noise_precision)
+        return Factors(users.factors, items.factors, users.biases, items.biases, noise)
 
     def _sample(self, side: _Side, other: _Side, order: np.ndarray | slice) -> None:
         prior, precision = self._sample_prior(side)

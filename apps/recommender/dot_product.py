@@ -10,6 +10,7 @@ from keras import ops
 
 from apps.recommender.content import ContentRows
 from apps.recommender.factors import Tables
+from apps.recommender.rating_spread import NUM_SPREAD_COLUMNS
 
 NO_CONTENTS: Mapping[str, ContentRows] = MappingProxyType({})
 
@@ -26,6 +27,7 @@ class FactorDotProduct(keras.layers.Layer):
         lowest: ratings are clipped to at least this.
         highest: ratings are clipped to at most this.
         contents: by side, user or item, what predicts the rows of new ones from their columns.
+        has_spread: whether the standard deviation of the ratings is an output, too.
 
     """
 
@@ -39,19 +41,21 @@ class FactorDotProduct(keras.layers.Layer):
         lowest: float,
         highest: float,
         contents: Mapping[str, ContentRows] = NO_CONTENTS,
+        has_spread: bool = False,
         **options: Any,
     ) -> None:
         super().__init__(**{"dtype": "float32"} | options)
         self.contents = dict(contents)
         self.num_users, self.num_items = num_users, num_items
         self.rating_width, self.score_width = rating_width, score_width
-        self.lowest, self.highest = lowest, highest
+        self.lowest, self.highest, self.has_spread = lowest, highest, has_spread
         self.rating_tables = self._add_tables("rating", rating_width)
         self.score_tables = self._add_tables("score", score_width)
         # The sum of the rows of some items is the row of a user who likes them.
         self.liked = self.add_weight(
             shape=(num_items + 1, score_width), initializer="zeros", name="score_liked"
         )
+        self.spread_tables = self._add_tables("spread", NUM_SPREAD_COLUMNS) if has_spread else []
         self.built = True
 
     def _add_tables(self, name: str, width: int) -> list[Any]:
@@ -62,17 +66,20 @@ class FactorDotProduct(keras.layers.Layer):
         ]
 
     def call(self, numbers: dict[str, Any]) -> Any:
-        """{user, item} of int32 [n] -> float32 [n, 2]: rating, score."""
+        """{user, item} of int32 [n] -> float32 [n, 2 or 3]: rating, score, deviation of ratings."""
         rating = _dot_product(self.rating_tables, numbers)
         score = _dot_product(self.score_tables, numbers)
-        return ops.stack([ops.clip(rating, self.lowest, self.highest), score], axis=-1)
+        outputs = [ops.clip(rating, self.lowest, self.highest), score]
+        if self.has_spread:
+            outputs.append(ops.sqrt(ops.maximum(_dot_product(self.spread_tables, numbers), 0.0)))
+        return ops.stack(outputs, axis=-1)
 
     def list_scores(self, users: Any, items: Any) -> Any:
         """Numbers of users [n] and items [m] -> the score of every pair, float32 [n, m].
 
         It takes far less memory than a call with all pairs.
         """
-        return self._scores(ops.take(self.score_tables[0], users, axis=0), items)
+        return self._scores(self.user_rows(users), items)
 
     def list_scores_of_liked(self, liked: Any, items: Any) -> Any:
         """Numbers of liked items [n, l] and of items [m] -> float32 [n, m].
@@ -85,7 +92,15 @@ class FactorDotProduct(keras.layers.Layer):
         return self._scores(ops.where(is_known, rows, self.score_tables[0][:1]), items)
 
     def _scores(self, rows: Any, items: Any) -> Any:
-        return ops.matmul(rows, ops.transpose(ops.take(self.score_tables[1], items, axis=0)))
+        return ops.matmul(rows, ops.transpose(self.item_rows(items)))
+
+    def user_rows(self, users: Any) -> Any:
+        """Numbers of users [n] -> float32 [n, width]; scores are products with rows of items."""
+        return ops.take(self.score_tables[0], users, axis=0)
+
+    def item_rows(self, items: Any) -> Any:
+        """Numbers of items [m] -> float32 [m, width]."""
+        return ops.take(self.score_tables[1], items, axis=0)
 
     def load_own_variables(self, store: Any) -> None:
         """Load the weights of a file; files of older versions have no `liked`."""
@@ -94,13 +109,20 @@ class FactorDotProduct(keras.layers.Layer):
                 variable.assign(store[str(index)])
 
     def compute_output_shape(self, shapes: dict[str, tuple]) -> tuple:
-        """Return a rating and a score for each pair."""
-        return (*shapes["user"], 2)
+        """Return the number of outputs of each pair."""
+        return (*shapes["user"], 3 if self.has_spread else 2)
 
     def set_ratings(self, tables: Tables) -> None:
         """Assign the tables whose dot products are ratings."""
         for weight, values in zip(self.rating_tables, tables, strict=True):
             weight.assign(values)
+
+    def set_spread(self, tables: Tables) -> None:
+        """Assign the tables whose dot products are variances of ratings."""
+        for weight, values in zip(self.spread_tables, tables, strict=True):
+            # New users and items, after those of the tables, count as unknown.
+            new = np.repeat(values[:1], len(weight) - len(values), axis=0)
+            weight.assign(np.concatenate([values, new]))
 
     def set_scores(self, tables: Tables) -> None:
         """Assign the tables whose dot products are scores."""
@@ -123,11 +145,14 @@ class FactorDotProduct(keras.layers.Layer):
         larger.set_ratings(_with_items(self.rating_tables, rating))
         larger.set_scores(_with_items(self.score_tables, score))
         larger.set_liked(np.concatenate([self.liked.numpy(), liked]))
+        if self.has_spread:
+            larger.set_spread(Tables(*(np.asarray(table) for table in self.spread_tables)))
         return larger
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of __init__."""
         names = ("num_users", "num_items", "rating_width", "score_width", "lowest", "highest")
+        names = (*names, "has_spread")
         stored = {
             side: keras.saving.serialize_keras_object(rows) for side, rows in self.contents.items()
         }
@@ -172,7 +197,7 @@ class RatingError(keras.losses.Loss):
     """Mean squared error of the ratings; the scores do not count."""
 
     def call(self, target: Any, predicted: Any) -> Any:
-        """[n], [n, 2] -> [n]."""
+        """[n], [n, outputs] -> [n]."""
         return ops.square(ops.cast(target, predicted.dtype) - predicted[:, 0])
 
 
@@ -180,7 +205,7 @@ class ScoreError(keras.losses.Loss):
     """Squared difference from 1 of the scores of interactions: the objective of retrieval."""
 
     def call(self, target: Any, predicted: Any) -> Any:  # noqa: ARG002
-        """[n], [n, 2] -> [n]."""
+        """[n], [n, outputs] -> [n]."""
         return ops.square(1 - predicted[:, 1])
 
 

@@ -35,13 +35,27 @@ class Interactions(NamedTuple):
         return sparse.csr_matrix((values, (self.users, self.items)), shape)
 
 
+class Spread(NamedTuple):
+    """Variances of ratings around their predictions, as products of rows of users and items.
+
+    Attributes:
+        users: [users, k]; of one sample of a posterior, [users].
+        items: [items, k], likewise.
+
+    """
+
+    users: np.ndarray
+    items: np.ndarray
+
+
 class Factors(NamedTuple):
-    """Factors [users, k] and [items, k], biases [users] and [items]."""
+    """Factors [users, k] and [items, k], biases [users] and [items]; maybe the spread."""
 
     users: np.ndarray
     items: np.ndarray
     user_biases: np.ndarray
     item_biases: np.ndarray
+    spread: Spread | None = None
 
 
 class Tables(NamedTuple):

@@ -1,6 +1,7 @@
 """Write simulated ratings in the form of MovieLens 20M.
 
     python benchmarks/recipes/large_ratings.py 20_000_000 ratings.csv
+    python benchmarks/recipes/large_ratings.py 10_000_000 ratings.csv --items 1_000_000
 
 Users rate popular items and items that they like more often. A rating is a mean, biases, the dot
 product of eight latent factors and noise, rounded to half stars from 0.5 to 5. 20,000,000 ratings
@@ -25,11 +26,12 @@ SCHEMA = pa.schema(
 FIRST_TIME, LAST_TIME = 789_652_009, 1_427_784_002  # seconds since 1970
 
 
-def write(path: Path, count: int) -> None:
-    """Write about `count` ratings of users and items in proportion."""
+def write(path: Path, count: int, num_items: int | None = None) -> None:
+    """Write about `count` ratings of users, and by default of items, in proportion."""
     random = np.random.default_rng(0)
     share = count / NUM_RATINGS
-    num_users, num_items = round(NUM_USERS * share), round(NUM_ITEMS * min(1.0, share**0.5))
+    num_users = round(NUM_USERS * share)
+    num_items = num_items or round(NUM_ITEMS * min(1.0, share**0.5))
     popularity = (1 + np.arange(num_items)) ** -0.9
     cumulated = np.cumsum(popularity / popularity.sum())
     traits = random.normal(0, 0.35, (num_items, NUM_FACTORS)).astype("float32")
@@ -70,8 +72,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("count", type=int, help="About the number of ratings.")
     parser.add_argument("path", type=Path, help="CSV file to write.")
+    parser.add_argument("--items", type=int, help="Number of items; by default in proportion.")
     options = parser.parse_args()
-    write(options.path, options.count)
+    write(options.path, options.count, options.items)
 
 
 if __name__ == "__main__":

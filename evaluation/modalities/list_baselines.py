@@ -20,6 +20,9 @@ MAX_EASE_ITEMS = 4096  # EASE inverts a matrix [items, items]; it is left out fo
 EASE_L2 = 200.0  # in the range of the paper's experiments; not tuned
 TIE_BREAK = 1e-9  # of popularity in a score
 MAX_SCORES = 2**24  # of users times items, computed at once
+# The similarities of all pairs take up to 4 GB, and far less time than a product for each user.
+MAX_SIMILARITY_ITEMS = 2**15
+COLUMNS_PER_BLOCK = 1024
 
 Scorer = Callable[[sparse.csr_matrix], np.ndarray]
 
@@ -77,8 +80,21 @@ def nearest_items(train: sparse.csr_matrix) -> Scorer:
     Similarity is that of the sets of users who interacted with the items; ratings do not count.
     """
     scale = sparse.diags(1 / np.sqrt(np.maximum(np.diff(train.tocsc().indptr), 1)))
-    unit = train @ scale
-    return lambda rows: ((rows @ scale @ unit.T) @ unit).toarray()
+    unit = (train @ scale).astype("float32")
+    if train.shape[1] > MAX_SIMILARITY_ITEMS:
+        return lambda rows: ((rows @ scale @ unit.T) @ unit).toarray()
+    similarities = _products_of_columns(unit)
+    return lambda rows: (rows @ scale) @ similarities
+
+
+def _products_of_columns(matrix: sparse.csr_matrix) -> np.ndarray:
+    """Return the products of all pairs of columns, in blocks: they are hardly sparse."""
+    transposed, columns = matrix.T.tocsr(), matrix.tocsc()
+    products = np.empty((matrix.shape[1], matrix.shape[1]), matrix.dtype)
+    for start in range(0, matrix.shape[1], COLUMNS_PER_BLOCK):
+        part = slice(start, start + COLUMNS_PER_BLOCK)
+        products[:, part] = (transposed @ columns[:, part].tocsr()).toarray()
+    return products
 
 
 def similar_content(splits: Splits, catalogue: np.ndarray) -> Scorer:
@@ -117,5 +133,15 @@ def _best_unseen(scores: np.ndarray, left_out: sparse.csr_matrix) -> np.ndarray:
     """Return the indices of the highest scores without the items left out; NO_ITEM at the end."""
     seen = left_out.tocoo()
     scores[seen.row, seen.col] = -np.inf
-    order = np.argsort(-scores, axis=1, kind="stable")[:, : ranking.LIST_LENGTHS[-1]]
+    order = _highest(scores, min(ranking.LIST_LENGTHS[-1], scores.shape[1]))
     return np.where(np.isinf(np.take_along_axis(scores, order, 1)), NO_ITEM, order)
+
+
+def _highest(scores: np.ndarray, count: int) -> np.ndarray:
+    """Return the columns of the highest scores of each row, the first of equal ones first."""
+    lowest = np.partition(scores, -count, axis=1)[:, -count]
+    found = np.empty((len(scores), count), "int64")
+    for row, (values, bound) in enumerate(zip(scores, lowest, strict=True)):
+        columns = np.flatnonzero(values >= bound)
+        found[row] = columns[np.argsort(-values[columns], kind="stable")[:count]]
+    return found

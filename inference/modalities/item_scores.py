@@ -2,10 +2,17 @@
 
 import contextlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import tensorflow as tf
 
+from inference.modalities.item_search import (
+    MIN_SEARCHED_ITEMS,
+    RowScorer,
+    TopItems,
+    search,
+    without_pairs,
+)
 from pipelines.ids.numbering import encode_id
 
 if TYPE_CHECKING:
@@ -15,16 +22,6 @@ if TYPE_CHECKING:
 
 # Users times items of one request; a pair in a list of all items takes some hundred bytes as JSON.
 MAX_PAIRS = 2**21
-
-
-class TopItems(NamedTuple):
-    """Indices of items in the catalogue and their scores, [n, k]; best first.
-
-    The score is minus infinity for items that are left out as interactions of the user.
-    """
-
-    indices: Any
-    scores: Any
 
 
 def ids_of(model: "keras.Model") -> "Ids":
@@ -131,14 +128,15 @@ def top_items(
 
     """
     ids = ids_of(model)
-    items, count = catalogue(ids), len(ids.offered)
-    users = require_few(users, count, "users")
-    numbers = ids({"user": users, "item": items})
-    scores = list_scorer_of(model).list_scores(numbers["user"], numbers["item"])
+    items, scorer = ids.offered_numbers, list_scorer_of(model)
+    users = require_few(users, len(items), "users")
+    numbers = ids.user_numbers.lookup(users)
     interactions = ids.interactions_of(users, in_test=in_test)
-    # Without exclude_seen no index is left, and the scores stay.
+    # Without exclude_seen no pair is left.
     interactions = tf.boolean_mask(interactions, tf.fill([tf.shape(interactions)[0]], exclude_seen))
-    minus_infinity = tf.fill([tf.shape(interactions)[0]], tf.constant(float("-inf")))
-    scores = tf.tensor_scatter_nd_update(scores, interactions, minus_infinity)
-    top = tf.math.top_k(scores, tf.clip_by_value(k, 0, count))
+    k = tf.clip_by_value(k, 0, len(items))
+    if len(items) >= MIN_SEARCHED_ITEMS and isinstance(scorer, RowScorer):
+        return search(scorer, numbers, items, interactions, k)
+    scores = without_pairs(scorer.list_scores(numbers, items), interactions)
+    top = tf.math.top_k(scores, k)
     return TopItems(top.indices, top.values)

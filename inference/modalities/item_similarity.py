@@ -46,7 +46,8 @@ def item_vectors(model: Any) -> np.ndarray | None:
 def _outputs(model: Any, users: Any, items: Any) -> np.ndarray:
     """Return rating and score of every pair, float32 [users, items, 2]."""
     pairs = {"user": tf.repeat(users, len(items)), "item": tf.tile(items, [len(users)])}
-    return np.asarray(model(pairs, training=False), "float32").reshape(len(users), len(items), 2)
+    outputs = np.asarray(model(pairs, training=False)[:, :2], "float32")
+    return outputs.reshape(len(users), len(items), 2)
 
 
 def _components(table: np.ndarray) -> np.ndarray:

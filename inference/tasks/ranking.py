@@ -1,4 +1,4 @@
-"""Name the rating and the score of a user and an item."""
+"""Name the rating, its standard deviation and the score of a user and an item."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,9 +12,10 @@ from training.run import Run
 __all__ = ["NAME", "OUTPUT_NAMES", "decisions_in_graph", "decisions_of_training", "rows"]
 
 NAME: TaskName = "ranking"
-OUTPUT_NAMES: str | tuple[str, ...] = ("rating", "score")
+OUTPUT_NAMES: str | tuple[str, ...] = ("rating", "score", "rating_std")
 
 
 def rows(run: Run, outputs: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:  # noqa: ARG001
-    """Return the rating and the score of each pair."""
-    return rows_of(("rating", "score"), outputs)
+    """Return the rating, its standard deviation if the model knows it, and the score of pairs."""
+    names = ("rating", "rating_std", "score")
+    return rows_of(tuple(name for name in names if name in outputs), outputs)

@@ -100,6 +100,14 @@ class Ids(keras.layers.Layer):
             [index_of.get(name, -1) for name in self.items], "int32"
         )
 
+    @property
+    def offered_numbers(self) -> np.ndarray:
+        """The numbers of the items that can be recommended, in their order."""
+        if self._offered_indices is None:
+            return np.arange(1, len(self.items) + 1, dtype="int32")
+        index_of = {name: number for number, name in enumerate(self.items, 1)}
+        return np.array([index_of[name] for name in self.offered], "int32")
+
     def interactions_of(self, users: Any, *, in_test: bool) -> Any:
         """Return the interactions of users (string [n]) as int32 [m, 2]: user index, item index.
 

@@ -25,7 +25,7 @@ export function mount(view) {
     const pair = { user: user.value, item: item.value };
     if (!pair.user || !pair.item) return view.showExplanation("Selected item");
     const [predicted] = await predict(view.model, { instances: [pair] }, signal);
-    rating.replaceChildren(number(predicted.rating), h("span", {}, "predicted rating"));
+    rating.replaceChildren(number(predicted.rating), h("span", {}, "predicted rating" + spread(predicted)));
     highlight(view, pair.item);
     const parts = [rating, h("p", { class: "soft small" }, `of ${pair.item} by ${pair.user}`)];
     if (hasSimilar) {
@@ -81,6 +81,11 @@ export function mount(view) {
     update();
   } else if (names.length) pick(0);
   else update();
+}
+
+/** The standard deviation of a rating, if the model knows it. */
+function spread(predicted) {
+  return predicted.rating_std === undefined ? "" : ` \u00b1 ${number(predicted.rating_std)}`;
 }
 
 function option(value) {
