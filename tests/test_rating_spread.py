@@ -102,7 +102,7 @@ def test_the_export_and_predict_give_the_spread(exported):
 
 @pytest.mark.parametrize("model", ["svdpp", "retrieval"])
 def test_models_without_a_posterior_have_no_spread(model, tmp_path):
-    run = train(Recommender(model=model, epochs=1, factors=2), run_dir=tmp_path, verbose=0)
+    run = train(Recommender(model=model, epochs=1, factors=2), run_dir=tmp_path / "run", verbose=0)
     (row,) = predict(run, ["user 1,item 1"])
     assert {"rating", "score"} <= {*row}
     assert "rating_std" not in row

@@ -84,12 +84,12 @@ def _rating_unit(ratings: np.ndarray) -> float:
 
 def _rescaled(factors: Factors, unit: float) -> Factors:
     root = np.sqrt(unit)
-    users, items, *biases, spread = factors
     return Factors(
-        users * root,
-        items * root,
-        *(bias * unit for bias in biases),
-        Spread(spread.users * unit, spread.items * unit),
+        factors.users * root,
+        factors.items * root,
+        factors.user_biases * unit,
+        factors.item_biases * unit,
+        Spread(factors.spread.users * unit, factors.spread.items * unit),
     )
 
 
@@ -101,8 +101,8 @@ def _weighted_mean(samples: list[Factors], weights: list[float], rank: int) -> F
         )
         for side in (0, 1)
     )
-    biases = (np.average([sample[side] for sample in samples], 0, weights) for side in (2, 3))
-    return Factors(*reduce_rank(users, items, rank), *biases)
+    biases = [np.average([sample[side] for sample in samples], 0, weights) for side in (2, 3)]
+    return Factors(*reduce_rank(users, items, rank), biases[0], biases[1])
 
 
 class _Side:

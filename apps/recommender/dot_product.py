@@ -121,7 +121,7 @@ class FactorDotProduct(keras.layers.Layer):
         """Assign the tables whose dot products are variances of ratings."""
         for weight, values in zip(self.spread_tables, tables, strict=True):
             # New users and items, after those of the tables, count as unknown.
-            new = np.repeat(values[:1], len(weight) - len(values), axis=0)
+            new = np.repeat(values[:1], weight.shape[0] - len(values), axis=0)
             weight.assign(np.concatenate([values, new]))
 
     def set_scores(self, tables: Tables) -> None:
@@ -151,8 +151,8 @@ class FactorDotProduct(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of __init__."""
-        names = ("num_users", "num_items", "rating_width", "score_width", "lowest", "highest")
-        names = (*names, "has_spread")
+        names = ["num_users", "num_items", "rating_width", "score_width", "lowest", "highest"]
+        names.append("has_spread")
         stored = {
             side: keras.saving.serialize_keras_object(rows) for side, rows in self.contents.items()
         }

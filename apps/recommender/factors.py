@@ -48,14 +48,17 @@ class Spread(NamedTuple):
     items: np.ndarray
 
 
+UNKNOWN_SPREAD = Spread(np.empty(0), np.empty(0))
+
+
 class Factors(NamedTuple):
-    """Factors [users, k] and [items, k], biases [users] and [items]; maybe the spread."""
+    """Factors [users, k] and [items, k], biases [users] and [items]; the spread if it is known."""
 
     users: np.ndarray
     items: np.ndarray
     user_biases: np.ndarray
     item_biases: np.ndarray
-    spread: Spread | None = None
+    spread: Spread = UNKNOWN_SPREAD
 
 
 class Tables(NamedTuple):

@@ -13,6 +13,7 @@ import numpy as np
 
 from apps.recommender.factors import (
     DAMPING,
+    UNKNOWN_SPREAD,
     Factors,
     Interactions,
     Spread,
@@ -70,7 +71,10 @@ def spread_tables(interactions: Interactions, factors: Factors) -> Tables:
     num_users, num_items = interactions.num_users, interactions.num_items
     users = np.zeros((num_users + 1, NUM_SPREAD_COLUMNS), "float32")
     items = np.zeros((num_items + 1, NUM_SPREAD_COLUMNS), "float32")
-    users[1:, :2], items[1:, :2] = factors.spread or _spread_of_biases(interactions, factors)
+    spread = factors.spread
+    if spread is UNKNOWN_SPREAD:
+        spread = _spread_of_biases(interactions, factors)
+    users[1:, :2], items[1:, :2] = spread
     items[0, 2] = interactions.ratings.var(dtype="float64")
     items[1:, 2] = _variances(interactions, interactions.items, num_items)
     users[1:, 3] = _variances(interactions, interactions.users, num_users)

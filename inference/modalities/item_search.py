@@ -82,13 +82,13 @@ class _Bounds(NamedTuple):
     Attributes:
         lengths: of the longest row of each block, float32 [blocks].
         largest: the largest absolute value of each column in each block, float32 [blocks, width].
-        count: items of all blocks.
+        num_items: of all blocks.
 
     """
 
     lengths: np.ndarray
     largest: np.ndarray
-    count: int
+    num_items: int
 
     def end(self, rows: Any, score: Any) -> Any:
         """Return after how many items no item of a block has this score [n, 1] or a higher one."""
@@ -100,7 +100,7 @@ class _Bounds(NamedTuple):
         numbers = tf.range(1, len(self.lengths) + 1)
         reached = tf.where(bounds * (1 + ROUNDING) >= score, numbers, 0)
         blocks = tf.maximum(tf.reduce_max(reached), NUM_FIRST_ITEMS // ITEMS_PER_BLOCK)
-        return tf.minimum(blocks * ITEMS_PER_BLOCK, self.count)
+        return tf.minimum(blocks * ITEMS_PER_BLOCK, self.num_items)
 
 
 def _kth_best(scores: Any, k: Any) -> Any:
