@@ -3,7 +3,7 @@
 from types import ModuleType
 
 from apps import networks
-from apps.recommender import content, dot_product
+from apps.recommender import content, dot_product, sequence_layers
 from apps.regression import ensemble_layers, kernel_layer, shrinkage
 from apps.regression import layers as regression_layers
 from apps.text import layers as text_layers
@@ -18,6 +18,7 @@ MODULES: tuple[ModuleType, ...] = (
     networks,
     content,
     dot_product,
+    sequence_layers,
     text_layers,
     ngram_layers,
     ensemble_layers,

@@ -66,7 +66,8 @@ class Examples:
         kinds: for rows the kind of each named column.
         group_hashes: the hash of each example's group, such as a customer, if the user named a
             column of groups.
-        times: the time of each example, if the user named a column to split by.
+        times: the time of each example, if the user named a column to split by, or of each
+            interaction; None if unknown.
         folds: for training rows with texts the fold of each stored example, see pipelines.folds.
         weight: the weight of each stored example in training and scores, above 0; None if all
             count the same.

@@ -60,7 +60,8 @@ USERS = """
 from pathlib import Path
 import numpy as np, keras
 from apps.recommender import dot_product, factors
-from apps.recommender.app import Recommender, _interactions
+from apps.recommender.app import Recommender
+from apps.recommender.factors import Interactions
 from evaluation.modalities import ids as asked
 from evaluation.tasks import ranking as rankings
 from evaluation.tasks.ranked_users import MAX_RANKED_USERS
@@ -90,7 +91,7 @@ widths = {"rating_width": 3 + factors.NUM_BIAS_COLUMNS, "score_width": 3}
 layer = dot_product.FactorDotProduct(*sizes, **widths, lowest=1, highest=5)
 network = dot_product.make_network(layer)
 inputs = {name: keras.Input((), dtype="string", name=name) for name in ("user", "item")}
-pairs = _interactions(splits.train, ids)
+pairs = Interactions.of(splits.train, ids)
 layer.set_ratings(factors.rating_tables(pairs, factors.bias_baseline(pairs)[0], 3))
 layer.set_scores(factors.Tables(*(np.random.default_rng(0).normal(size=(n + 1, 3)) for n in sizes)))
 run = Run(Path())

@@ -7,6 +7,7 @@ benchmarks/movielens.py compares it with Surprise, myFM and EASE on the official
 """
 
 import dataclasses
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -19,10 +20,10 @@ from apps.input_file import InputFile
 if TYPE_CHECKING:
     from apps.recommender.content import SideContents
     from apps.recommender.factors import Factors, Interactions
-    from pipelines.examples import Examples
-    from pipelines.ids.contents import Content
     from pipelines.inspection import Inspection
     from pipelines.splits import Splits
+
+MIN_SEQUENCE_BATCH_SIZE, MIN_SEQUENCE_STEPS_PER_EPOCH = 64, 64  # of few pairs
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -82,12 +83,14 @@ class Recommender(App):
     """Test pairs: the newest (time), the newest of each user (user_time), random ones, or all of a
     fifth of the items or users, which training does not see (new_items, new_users). auto is time;
     user_time if most users of the newest pairs are unknown to training; random without times."""
-    model: Literal["auto", "bayes", "svdpp", "retrieval"] = "auto"
+    model: Literal["auto", "bayes", "svdpp", "retrieval", "sequence"] = "auto"
     """bayes: Bayesian matrix factorisation by Gibbs sampling; svdpp: SVD++ by gradient descent;
     retrieval: ranking by a blend of EASE and alternating least squares, ratings by means alone;
-    auto: bayes if there are ratings, otherwise retrieval. All rank items as retrieval does."""
+    sequence: ranking by the order of the user's last 50 items too (SASRec), ratings by means alone;
+    auto: bayes if there are ratings, otherwise retrieval. The others rank items as retrieval
+    does."""
     factors: int = bounded(16, 1, 257)
-    """Latent factors of each user and item."""
+    """Latent factors of each user and item; a quarter of the width of sequence's network."""
     l2: float = bounded(0.1, 0.0)
     """L2 penalty of svdpp on factors and biases."""
 
@@ -98,6 +101,13 @@ class Recommender(App):
             raise FieldError(
                 "Received --split new_items without --items; expected the address of a table of "
                 "items, since new ones are known by their content alone."
+            )
+        is_ordered = self.split in ("auto", "time", "user_time")
+        if self.model == "sequence" and (self.items or self.users or not is_ordered):
+            raise FieldError(
+                f"Received --model sequence with --split {self.split}, --items {self.items!r} and "
+                f"--users {self.users!r}; expected --split time or user_time and no tables: the "
+                "model learns from the order of a user's items alone. Leave the others out."
             )
 
     @classmethod
@@ -111,29 +121,18 @@ class Recommender(App):
         """Features {user, item} of UTF-8 bytes, target float32 ratings."""
         from pipelines import embedded, sources
         from pipelines.ids import reading as ids
+        from pipelines.ids.contents import SIDES, read_contents
 
         tables = sources.tables(
             self.data, embedded.ratings, test=self.test, data_dir=data_dir, inspection=inspection
         )
         columns = self.make_input_decoder()
-        splits = ids.splits(tables, columns, self.split, inspection, self.repeats)
-        return dataclasses.replace(splits, contents=self._contents(data_dir))
-
-    def _contents(self, data_dir: Path | None) -> "dict[str, Content]":
-        """Read the tables of items and users."""
-        from pipelines import embedded, sources
-        from pipelines.ids.contents import SIDES, read_content
-
+        read = ids.splits
+        if self.model == "sequence":
+            from apps.recommender.sequences import ordered_splits as read
+        splits = read(tables, columns, self.split, inspection, self.repeats)
         addresses = {side: getattr(self, f"{side}s") for side in SIDES}
-        return {
-            side: read_content(
-                sources.tables(address, embedded.ratings, data_dir=data_dir).train,
-                self.make_input_decoder(),
-                side,
-            )
-            for side, address in addresses.items()
-            if address
-        }
+        return dataclasses.replace(splits, contents=read_contents(addresses, columns, data_dir))
 
     def input_files(self, splits: "Splits") -> dict[str, InputFile]:
         """Return the tables of items and users."""
@@ -164,14 +163,17 @@ class Recommender(App):
 
     def make_network(self, splits: "Splits") -> Any:
         """{user, item} of int32 [batch] -> float32 [batch, 2 or 3]: see FactorDotProduct."""
-        from apps.recommender import dot_product, factors, list_ranking
+        from apps.recommender import dot_product, factors, list_ranking, sequence_layers
         from apps.recommender.content import ContentRows
         from pipelines.ids.contents import known_ids
 
         lowest, highest = dot_product.rating_limits(splits.train.targets)
         rating_width = self._rank + factors.NUM_BIAS_COLUMNS
         row_width = rating_width + 2 * list_ranking.SCORE_WIDTH  # scores, and items that are liked
-        layer = dot_product.FactorDotProduct(
+        make_layer: Any = dot_product.FactorDotProduct
+        if self.model == "sequence":
+            make_layer = functools.partial(sequence_layers.make_layer, num_factors=self.factors)
+        layer = make_layer(
             len(known_ids(splits, "user")),
             len(known_ids(splits, "item")),
             rating_width=rating_width,
@@ -186,8 +188,17 @@ class Recommender(App):
         )
         return dot_product.make_network(layer)
 
+    def automatic_batch_size(self, count: int) -> int:
+        """Return the pairs in one step; of few pairs sequence takes fewer, to make enough steps."""
+        if self.model != "sequence":
+            return super().automatic_batch_size(count)
+        size = max(MIN_SEQUENCE_BATCH_SIZE, count // MIN_SEQUENCE_STEPS_PER_EPOCH)
+        return min(self.default_batch_size, size)
+
     def searchable_fields(self, splits: "Splits") -> set[str]:
         """Return no fields for retrieval, which chooses its blend itself."""
+        if self.model == "sequence":
+            return {"factors"}
         has_factors = _has_ratings(splits) and self.model != "retrieval"
         return {*self.space} if has_factors else set()
 
@@ -196,19 +207,23 @@ class Recommender(App):
         return self._resolved_model(splits) == "retrieval"
 
     def automatic_values(self, splits: "Splits", batch_size: int, steps: int) -> dict[str, Any]:
-        """Return the model; for svdpp also batch size and learning rate, as for every app."""
+        """Return the model; if it has steps also batch size and learning rate, as for every app."""
         model = self._resolved_model(splits)
         values = {"model": model} if model != self.model else {}
-        if model != "svdpp":
+        if model not in ("svdpp", "sequence"):
             return values
         return values | super().automatic_values(splits, batch_size, steps)
 
     def fit(self, model: Any, fit_data: FitData, **options: Any) -> None:
-        """Compute the model's tables, an epoch at a time."""
+        """Compute the model's tables, an epoch at a time; sequence trains a network first."""
+        from apps.recommender import sequence_training
         from apps.solving import solve
 
-        iterations = self._iterations(model, fit_data)
-        solve(model, fit_data, iterations, epochs=range(self.epochs), **options)
+        options |= {"epochs": range(self.epochs)}
+        if self.model == "sequence":
+            sequence_training.fit(model, fit_data, seed=self.seed, **options)
+        else:
+            solve(model, fit_data, self._iterations(model, fit_data), **options)
 
     def _iterations(self, model: Any, fit_data: FitData) -> Iterator[dict[str, float]]:
         """Assign the ranking tables, then those of the ratings after every epoch."""
@@ -216,7 +231,8 @@ class Recommender(App):
         from apps.recommender.content import SideContents
 
         splits, ids = fit_data.splits, fit_data.prepare
-        train, validation = (_interactions(part, ids) for part in (splits.train, splits.valid))
+        parts = splits.train, splits.valid
+        train, validation = (factors.Interactions.of(part, ids) for part in parts)
         layer = dot_product.layer_of(model)
         contents = SideContents.of(splits, layer.contents, train)
         ranking = list_ranking.ranking_tables(train, validation)
@@ -278,15 +294,3 @@ class Recommender(App):
 
 def _has_ratings(splits: "Splits") -> bool:
     return len(set(splits.train.targets)) > 1
-
-
-def _interactions(examples: "Examples", ids: Any) -> "Interactions":
-    """Return the pairs of users and items that training has seen, as numbers from 0."""
-    from apps.recommender.factors import Interactions
-
-    features, ratings = examples.numpy()
-    numbers = ids(features)
-    users, items = (numbers[name].numpy() - 1 for name in ("user", "item"))
-    num_users, num_items = ids.trained
-    known = (users >= 0) & (items >= 0) & (users < num_users) & (items < num_items)
-    return Interactions(users[known], items[known], ratings[known], num_users, num_items)

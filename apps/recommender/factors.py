@@ -1,10 +1,13 @@
 """Users and items as rows of factors, and tables that predict by dot products of their rows."""
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
 from sklearn.utils import extmath
+
+if TYPE_CHECKING:
+    from pipelines.examples import Examples
 
 OVERSAMPLING, POWER_ITERATIONS = 10, 4  # of the randomised singular value decomposition
 NUM_BIAS_COLUMNS = 3  # in addition to the columns of the factors
@@ -28,6 +31,15 @@ class Interactions(NamedTuple):
     ratings: np.ndarray
     num_users: int
     num_items: int
+
+    @classmethod
+    def of(cls, examples: "Examples", ids: Any) -> "Interactions":
+        """Return the pairs of users and items that training has seen."""
+        features, ratings = examples.numpy()
+        numbers = ids(features)
+        users, items = (numbers[name].numpy() - 1 for name in ("user", "item"))
+        known = (users >= 0) & (items >= 0) & (users < ids.trained[0]) & (items < ids.trained[1])
+        return cls(users[known], items[known], ratings[known], *ids.trained)
 
     def matrix(self, values: np.ndarray) -> sparse.csr_matrix:
         """Return a value for each pair as a sparse matrix [users, items]."""

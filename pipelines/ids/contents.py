@@ -6,6 +6,7 @@ The ids of training pairs have the first numbers; ids that only such a table has
 import dataclasses
 import hashlib
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -64,6 +65,20 @@ class Content:
     def rows_of(self, ids: np.ndarray) -> np.ndarray:
         """Return the row of each id in the columns; -1 for ids that the table lacks."""
         return number_ids(self.ids, ids) - 1
+
+
+def read_contents(
+    addresses: Mapping[Side, str], names: Columns, data_dir: Path | None
+) -> dict[str, Content]:
+    """Read the tables of items and users at these addresses; an empty address has none."""
+    from pipelines import embedded, sources
+
+    tables = {
+        side: sources.tables(address, embedded.ratings, data_dir=data_dir).train
+        for side, address in addresses.items()
+        if address
+    }
+    return {side: read_content(table, names, side) for side, table in tables.items()}
 
 
 def read_content(table: Table, names: Columns, side: Side) -> Content:

@@ -129,8 +129,10 @@ def read_interactions(
     if timeline and not timeline.problem:
         notes += _time_notes(columns.time, timeline, usable)
     features = {"user": users[usable], "item": items[usable]}
+    times = None if times is None else times[usable]
     examples = Examples.of(features, combined, origins_of(inspection, table, usable))
-    return Interactions(examples, None if times is None else times[usable], notes, timeline)
+    examples = dataclasses.replace(examples, times=times)
+    return Interactions(examples, times, notes, timeline)
 
 
 def _without_times(table: Table, names: Columns, split: Split) -> Iterator[str]:
