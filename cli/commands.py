@@ -16,6 +16,7 @@ from cli.options import (
     COMMON,
     EXPORT,
     FLAGS,
+    GATE,
     OUTPUT,
     PREDICT,
     REPLAY,
@@ -27,7 +28,7 @@ from cli.options import (
     TuneFlags,
 )
 from cli.tools import RunDirectory
-from evaluation.options import ReplayOptions
+from evaluation.options import GateOptions, ReplayOptions
 from exporting.options import ExportOptions
 from inference.options import PredictOptions
 from training.options import CheckDistributeOptions
@@ -127,6 +128,12 @@ def _app_commands(app_class: type[apps.App]) -> App:
 
 def _add_run_commands(cli: App, app_class: type[apps.App] | None, usage: str) -> None:
     """Add the commands that take a run; those of an app take only its runs."""
+    _add_score_commands(cli, app_class, usage)
+    _add_use_commands(cli, app_class, usage)
+
+
+def _add_score_commands(cli: App, app_class: type[apps.App] | None, usage: str) -> None:
+    """Add the commands on the scores of a run."""
 
     @cli.command(usage=f"{usage} evaluate RUN [OPTIONS]")
     def evaluate(
@@ -138,6 +145,37 @@ def _add_run_commands(cli: App, app_class: type[apps.App] | None, usage: str) ->
         """Evaluate a run: metrics, intervals, baselines, per-class table, figures."""
         with output.output(printed.json) as emit:
             emit(runs.evaluate(app_class or runs.app_of(run), run, options))
+
+    @cli.command(usage=f"{usage} report RUN [OPTIONS]")
+    def report(
+        run: RunDirectory,
+        *,
+        options: Annotated[CommonOptions, FLAGS] = COMMON,
+        printed: Annotated[OutputFlags, FLAGS] = OUTPUT,
+    ) -> None:
+        """Write the report of a run, by which people decide: a page, a model card, JSON."""
+        with output.output(printed.json) as emit:
+            emit(runs.report(app_class or runs.app_of(run), run, options))
+
+    @cli.command(usage=f"{usage} gate RUN --require CONDITIONS [OPTIONS]")
+    def gate(
+        run: RunDirectory,
+        *,
+        options: Annotated[GateOptions, FLAGS] = GATE,
+        printed: Annotated[OutputFlags, FLAGS] = OUTPUT,
+    ) -> None:
+        """Check that the scores of a run fulfil conditions; the exit status is 1 if they do not.
+
+        A condition is about a metric, an end of its interval (accuracy.low), the worst class
+        (per_class.recall), ece, brier, examples, or it is better_than_baselines.
+        """
+        with output.output(printed.json) as emit:
+            app = app_class or runs.app_of(run)
+            runs.gate(app, run, options, emit)
+
+
+def _add_use_commands(cli: App, app_class: type[apps.App] | None, usage: str) -> None:
+    """Add the commands that use the model of a run."""
 
     @cli.command(usage=f"{usage} predict RUN [INPUTS...] [OPTIONS]")
     def predict(

@@ -19,7 +19,15 @@ from serving.options import ServeOptions
 from training.options import CheckDistributeOptions
 
 APP_VERBS = ("train", "tune", "check-data", "check-distribute")
-RUN_VERBS = ("evaluate", "predict", "export", "replay", "compare")  # a run names its app
+RUN_VERBS = (
+    "evaluate",
+    "report",
+    "gate",
+    "predict",
+    "export",
+    "replay",
+    "compare",
+)  # a run names its app
 BROKEN_PIPE_STATUS = 141  # of a program that SIGPIPE ends, as shells count
 # By verb: how a user can reduce its memory.
 MEMORY_REMEDIES = {

@@ -15,9 +15,11 @@ from apps.app import ModalityName
 from apps.options import CommonOptions
 from cli import several_targets
 from data_checks.options import CheckDataOptions
+from evaluation.options import GateOptions
 from exporting.options import ExportOptions
 from inference.options import PredictOptions
 
+REPORT_PAGE = "report.html"
 STARTED = time.perf_counter()
 
 
@@ -47,12 +49,45 @@ def evaluate(app: type[apps.App], path: Path, options: CommonOptions) -> dict[st
 
     scored = report.evaluate(run)
     console_tables.print_scores(scored)
+    console_tables.print_comparisons(scored)
     console_tables.print_task_tables(scored)
     for name in scored["pictures"]:
         print(f"figure  {short(run.path / name)}")
     for note in scored["picture_notes"]:
         print(f"note     {note}")
+    print(f"report  {short(run.path / REPORT_PAGE)}")
     return score_summary(run, scored)
+
+
+def report(app: type[apps.App], path: Path, options: CommonOptions) -> dict[str, Any]:
+    """Write the report of a run, or of the run of each target; evaluate it before if needed."""
+    if group := target_runs(app, path, options):
+        reports = {target: _report(run) for target, run in group.runs.items()}
+        return {"run": str(path), "targets": reports}
+    return _report(checked_run(app, path, options))
+
+
+def _report(run: Any) -> dict[str, Any]:
+    from evaluation.run_report import files
+
+    content = files.rewrite(run)
+    if content is None:
+        from training import startup
+
+        startup.start_tensorflow()
+        from evaluation import report as evaluation
+
+        content = evaluation.evaluate(run)
+    paths = {name: str(run.path / file) for name, file in files.FILES.items()}
+    print(content["verdict"]["text"])
+    for name, path in paths.items():
+        print(f"{name:7} {short(Path(path))}")
+    return {
+        "run": str(run.path),
+        **paths,
+        "verdict": content["verdict"],
+        "findings": content["findings"],
+    }
 
 
 def score_summary(run: Any, scored: dict[str, Any]) -> dict[str, Any]:
@@ -63,6 +98,9 @@ def score_summary(run: Any, scored: dict[str, Any]) -> dict[str, Any]:
         "test": scored["test"],
         "baselines": scored["baselines"],
         "remarks": scored["remarks"],
+        "comparisons": scored["comparisons"],
+        "verdict": scored["verdict"],
+        "findings": scored["findings"],
         "test_set": scored["test_set"],
         "seconds": {
             **run.manifest["seconds"],
@@ -71,6 +109,27 @@ def score_summary(run: Any, scored: dict[str, Any]) -> dict[str, Any]:
         },
         "examples_per_second": run.manifest["examples_per_second"],
     }
+
+
+def gate(
+    app: type[apps.App],
+    path: Path,
+    options: GateOptions,
+    emit: Callable[[dict[str, Any]], None],
+) -> None:
+    """Check the conditions of a run, or those of the run of each target; print a table."""
+    from evaluation import console_tables
+    from evaluation import gate as conditions
+
+    group = target_runs(app, path, options)
+    runs = list(group.runs.values()) if group else [checked_run(app, path, options)]
+    checks = [(run, conditions.check(run, options.require)) for run in runs]
+    rows = [one for _, found in checks for one in found]
+    cells = [[one.condition, one.value, "yes" if one.passes else "no"] for one in rows]
+    console_tables.print_table(["condition", "value", "holds"], cells)
+    emit({"run": str(path), "checks": [one._asdict() for one in rows]})
+    for run, found in checks:
+        conditions.require_all(run, found)
 
 
 def predict(

@@ -49,14 +49,18 @@ def _is_number(text: str) -> bool:
 
 def print_scores(scored: dict[str, Any]) -> None:
     """Print the model's metrics with their intervals, and those of the baselines."""
-    columns, rows, title = score_table(scored)
+    print_columns(*score_table(scored))
+    for line in score_notes(scored):
+        print(line)
+
+
+def print_columns(columns: list[str], rows: list[list[str]], title: str) -> None:
+    """Print a table of metrics; one with many columns as several tables."""
     width = _columns_per_table(len(columns) - 1)
     for start in range(1, len(columns), width):
         part = slice(start, start + width)
         cells = [[row[0], *row[part]] for row in rows if any(row[part])]
         print_table([columns[0], *columns[part]], cells, title if start == 1 else "")
-    for line in score_notes(scored):
-        print(line)
 
 
 def _columns_per_table(count: int) -> int:
@@ -91,13 +95,21 @@ def _seconds(seconds: float | None) -> str:
 
 def score_notes(scored: dict[str, Any]) -> list[str]:
     """Return the lines below the table of scores."""
-    blend = scored.get("blend", {}).items()
+    line = blend_line(scored.get("blend", {}))
+    verdict = scored.get("verdict", {}).get("text", "")
+    found = [one["text"] for one in scored.get("findings", [])]
+    advice = [*found, *(text for text in scored["remarks"] if text not in found)]
+    note = "" if any(scored["note"] in text for text in advice) else scored["note"]
+    return [line for line in (line, verdict, *advice, note) if line]
+
+
+def blend_line(blend: dict[str, Any]) -> str:
+    """Return the parts of a blend and their weights; empty without a blend."""
     parts = [
         f"{name} {part['weight']:.0%} (validation loss {part['validation_loss']:.3g}{_gain(part)})"
-        for name, part in blend
+        for name, part in blend.items()
     ]
-    line = f"blend of {', '.join(parts)}" if parts else ""
-    return [line for line in (line, *scored["remarks"], scored["note"]) if line]
+    return f"blend of {', '.join(parts)}" if parts else ""
 
 
 def _gain(part: dict[str, float]) -> str:
@@ -145,6 +157,32 @@ def cell(value: Any) -> str:
     if not value:
         return "none"
     return ", ".join(" ".join(text(part) for part in one.values()) for one in value)
+
+
+def comparison_table(scored: dict[str, Any]) -> tuple[list[str], list[list[str]], str]:
+    """Return column names, rows and title of the table of gains over the baselines."""
+    comparisons = scored.get("comparisons", {})
+    names = [name for name in scored["test"] if any(name in row for row in comparisons.values())]
+    rows = [
+        [title.replace("_", " "), *(_gain_cell(row[name]) if name in row else "" for name in names)]
+        for title, row in comparisons.items()
+    ]
+    headings = [rounding.heading(name, scored["units"]) for name in names]
+    title = "gain over each baseline; 95 % intervals; p after Holm's correction"
+    return ["", *headings], rows, title
+
+
+def _gain_cell(one: dict[str, Any]) -> str:
+    return (
+        f"{rounding.with_interval(one['gain'], one['interval'])} {rounding.p_value(one['p_holm'])}"
+    )
+
+
+def print_comparisons(scored: dict[str, Any]) -> None:
+    """Print the gain over each baseline in each metric, and its interval."""
+    columns, rows, title = comparison_table(scored)
+    if rows:
+        print_columns(columns, rows, title)
 
 
 def print_task_tables(scored: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Options of `compare` and `replay`."""
+"""Options of `compare`, `gate` and `replay`."""
 
 import dataclasses
 from pathlib import Path
@@ -12,6 +12,15 @@ class CompareOptions(CommonOptions):
 
     strict: bool = False
     """Exit with status 1 if the runs differ in their data, splits or folds."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class GateOptions(CommonOptions):
+    """The conditions of `gate`."""
+
+    require: str = ""
+    """Conditions with commas between, such as 'accuracy>=0.9, better_than_baselines', or a file
+    with one on each line."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

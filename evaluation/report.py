@@ -5,11 +5,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from apps.metrics import metric
-from evaluation import test_set_ledger
+from evaluation import history, test_set_ledger
+from evaluation.findings import findings
 from evaluation.modalities import modality_of
 from evaluation.modalities.baselines import NOISE_FLOOR
+from evaluation.paired_comparison import Comparisons, compare
 from evaluation.remarks import Seconds, remarks, time_remarks
 from evaluation.tasks import task_of
+from evaluation.verdict import judge
 from pipelines import fingerprints
 from training.run import SCORES, Run, write_json
 
@@ -24,7 +27,9 @@ def score(run: Run) -> dict[str, Any]:
     further tables of the task, such as `per_class`. `test_set` holds the number of other runs
     that were evaluated on these test examples. `blend` holds the weight and the validation loss
     of each part of a model that is a blend. `weight` is the column of example weights in all
-    these scores, or "".
+    these scores, or "". `comparisons` holds the gain over each baseline in each metric, with its
+    95 % interval and p-value; `verdict` says whether the model is better than the best baseline,
+    and `findings` what else a user should know. `calibration` is about predicted probabilities.
     """
     return _write(run, _scores(run, task_of(run).predict_test_set(run)), _count_other_runs(run))
 
@@ -35,16 +40,20 @@ def score_replay(run: Run) -> dict[str, Any]:
 
 
 def evaluate(run: Run) -> dict[str, Any]:
-    """Evaluate a run as `score` does, and draw figures; `pictures` holds their file names."""
+    """Evaluate a run as `score` does, draw figures, and write the report for people.
+
+    `pictures` holds the file names of the figures.
+    """
     from evaluation import figures
+    from evaluation.run_report import files
 
     predictions = task_of(run).predict_test_set(run)
     # Before writing scores.json, since a damaged history raises an error.
     drawn = figures.draw(run, predictions)
-    return _write(run, _scores(run, predictions), _count_other_runs(run)) | {
-        "pictures": drawn.names,
-        "picture_notes": drawn.notes,
-    }
+    scores = _scores(run, predictions) | {"figures": drawn.names}
+    scores = _write(run, scores, _count_other_runs(run))
+    files.write(run, scores, drawn.names)
+    return scores | {"pictures": drawn.names, "picture_notes": drawn.notes}
 
 
 def _scores(run: Run, predictions: Any) -> dict[str, Any]:
@@ -54,20 +63,24 @@ def _scores(run: Run, predictions: Any) -> dict[str, Any]:
     seconds = Seconds(run.manifest["seconds"]["train"], baseline_seconds)
     tables = task.tables(predictions, run.splits)
     test, resamples = task.metrics(predictions), task.bootstrap(predictions)
+    comparisons = compare(task, predictions, baselines, resamples)
+    baseline_scores = {name: task.metrics(baseline) for name, baseline in baselines.items()}
     target = run.manifest["fields"].get("target", "")
     return {
         "test": test,
         "intervals": task.intervals(predictions, resamples),
         "units": {name: unit for name in test if (unit := metric(name).unit_for(target))},
-        "baselines": {name: task.metrics(baseline) for name, baseline in baselines.items()},
+        "baselines": baseline_scores,
+        "comparisons": comparisons,
         "blend": run.manifest.get("blend", {}),
         "weight": run.manifest["fields"].get("weight", ""),
         "training_seconds": seconds.training,
         "baseline_seconds": seconds.baselines,
         "remarks": [
-            *remarks(run.app, task, predictions, baselines, resamples),
-            *time_remarks(run.app, task, predictions, baselines, resamples, seconds),
+            *remarks(run.app, test, baseline_scores, comparisons),
+            *time_remarks(run.app, test, baseline_scores, comparisons, seconds),
         ],
+        "calibration": task.calibration(predictions),
         "examples": len(predictions.target),
         **tables,
         "tables": list(tables),
@@ -92,12 +105,29 @@ def _count_other_runs(run: Run) -> int | None:
 
 
 def _write(run: Run, scores: dict[str, Any], other_runs: int | None) -> dict[str, Any]:
-    """Add the use of the test set to the scores, write scores.json and return its content."""
+    """Add the use of the test set and the verdict, write scores.json and return its content."""
     name = next(iter(scores["test"]))
     scores |= {"test_set": None, "note": ""}
     if other_runs is not None:
         bias = test_set_ledger.selection_bias(other_runs, scores["intervals"][name])
         note = test_set_ledger.sentence(bias, metric(name))
         scores |= {"test_set": bias.to_json(), "note": note}
+    scores |= _verdict(run, scores)
     write_json(run.path / SCORES, scores)
     return scores
+
+
+def _verdict(run: Run, scores: dict[str, Any]) -> dict[str, Any]:
+    """Return the verdict, the findings and the comparisons as scores.json holds them."""
+    comparisons: Comparisons = scores["comparisons"]
+    verdict = judge(scores["test"], scores["baselines"], comparisons, scores["examples"])
+    epochs = history.read(run.path / "history.csv")
+    found = findings(scores, verdict, epochs, run.manifest, run.app)
+    return {
+        "verdict": verdict.to_json(),
+        "findings": [one.to_json() for one in found],
+        "comparisons": {
+            title: {name: one.to_json() for name, one in row.items()}
+            for title, row in comparisons.items()
+        },
+    }

@@ -47,6 +47,11 @@ def with_spread(value: float, spread: float) -> str:
     return f"{rounded(value, num_decimals)} ± {rounded(spread, num_decimals)}"
 
 
+def p_value(p: float) -> str:
+    """Write a p-value."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
+
+
 def amount(difference: float, metric: Metric) -> str:
     """Write a difference of a metric in two digits, such as `0.4 points` of a fraction."""
     if metric.format == "fraction":

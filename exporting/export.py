@@ -4,6 +4,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+from evaluation import gate
 from exporting import catalogues, edge, formats, quantized, savedmodel, warmup_records
 from exporting.options import ExportOptions
 from exporting.parity_check import ParityError
@@ -36,6 +37,8 @@ def export(run: Run, options: ExportOptions = DEFAULT_OPTIONS, **changes: Any) -
 
     """
     options = dataclasses.replace(options, **changes)
+    if options.gate:
+        gate.require(run, options.gate)
     _, *other_formats = formats.parse_formats(options.format, options.quantize)
     with (
         catalogues.with_items(run, options.refresh_items) as notes,

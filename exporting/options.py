@@ -19,6 +19,8 @@ class ExportOptions(CommonOptions):
     """Also write a smaller LiteRT file, and show a table of what that costs."""
     refresh_items: Path | None = None
     """A CSV file of the items to recommend from now on; the recommender is not trained again."""
+    gate: Path | None = None
+    """A file of conditions, as for `athanor gate`; a run that falls short is not exported."""
     with_examples: bool = False
     """Publish some examples of the test set, and ids of users, to every client of the server; by
     default the server's examples are made from the schema."""

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from apps.fields import FieldError
+from evaluation import gate
 from exporting import replay, savedmodel, warmup_records
 from exporting.model_info import describe_signatures, instances
 from exporting.options import ExportOptions
@@ -40,6 +41,9 @@ def export(group: TargetRuns, options: ExportOptions) -> dict[str, Any]:
             f"run of each target, such as {next(iter(group.runs.values())).path}."
         )
     _require_same_columns(group)
+    if options.gate:
+        for run in group.runs.values():
+            gate.require(run, options.gate)
     with new_version(group.path / "export") as version, plain_path(version.path) as path:
         parity = _write(group, path, with_examples=options.with_examples)
         write_json(path / "parity.json", parity)

@@ -30,6 +30,8 @@ MISTAKES = {
     "dropout of 1": (["mnist", "train", "--dropout", "1"], ["--dropout", "less than 1"]),
     "batch too large": (["mnist", "train", "--batch-size", "100000"], ["100000", "at most"]),
     "missing run to evaluate": (["mnist", "evaluate", "nowhere"], ["nowhere", "run.json"]),
+    "missing run to report on": (["mnist", "report", "nowhere"], ["nowhere", "run.json"]),
+    "no conditions of a gate": (["mnist", "gate", "nowhere"], ["nowhere", "run.json"]),
     "missing run to export": (["mnist", "export", "nowhere"], ["nowhere", "run.json"]),
     "missing run to predict with": (
         ["mnist", "predict", "nowhere", "a.png"],
@@ -221,7 +223,10 @@ def test_debug_shows_the_traceback():
     assert "RunError" in done.stderr
 
 
-HELP = [["--help"], ["mnist", "--help"], ["mnist", "train", "--help"], ["--version"]]
+HELP = [
+    *(["--help"], ["mnist", "--help"], ["mnist", "train", "--help"], ["--version"]),
+    *(["mnist", "report", "--help"], ["gate", "--help"]),
+]
 
 
 def cpu_seconds(*arguments):

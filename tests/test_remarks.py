@@ -14,6 +14,7 @@ from apps import Mnist, Recommender, Regression
 from evaluation import modalities, rounding
 from evaluation.modalities import rows
 from evaluation.modalities.baselines import NOISE_FLOOR
+from evaluation.paired_comparison import compare
 from evaluation.remarks import Seconds, advice, remarks, time_remarks
 from evaluation.tasks import classification, ranking, regression
 from evaluation.tasks.regression import Predictions
@@ -23,6 +24,12 @@ def number_predictions(error, count=500, seed=0):
     """Make predictions whose errors have this standard deviation; all have the same targets."""
     target = np.random.default_rng(0).normal(180_000, 70_000, count)
     return Predictions(target + np.random.default_rng(seed + 1).normal(0, error, count), target)
+
+
+def compared(task, predictions, baselines):
+    """Return the scores of the model and of the baselines, and their comparisons."""
+    scores = {name: task.metrics(baseline) for name, baseline in baselines.items()}
+    return task.metrics(predictions), scores, compare(task, predictions, baselines)
 
 
 def test_poor_rankings_get_a_remark_even_if_ratings_are_good():
@@ -35,7 +42,7 @@ def test_poor_rankings_get_a_remark_even_if_ratings_are_good():
         "popularity": good,
         "global_mean": predictions._replace(predicted=target + 1, lists=None),
     }
-    (remark,) = remarks(Recommender(), ranking, predictions, baselines)
+    (remark,) = remarks(Recommender(), *compared(ranking, predictions, baselines))
     assert remark.startswith("This model loses to popularity: ")
     assert "ndcg_at_10" in remark
     assert "recall_at_10" in remark
@@ -50,7 +57,7 @@ def test_a_difference_within_chance_gets_no_remark():
     assert (
         regression.metrics(baselines["boosting"])["rmse"] < regression.metrics(predictions)["rmse"]
     )
-    assert remarks(Regression(), regression, predictions, baselines) == []
+    assert remarks(Regression(), *compared(regression, predictions, baselines)) == []
 
 
 @pytest.mark.parametrize(
@@ -65,8 +72,7 @@ def test_a_baseline_that_is_as_good_in_much_less_time_gets_a_remark(error, secon
         "boosting": number_predictions(error, seed=9),
     }
     times = Seconds(100.0, {"mean": 0.1, "boosting": seconds})
-    resamples = regression.bootstrap(predictions)
-    sentences = time_remarks(Regression(), regression, predictions, baselines, resamples, times)
+    sentences = time_remarks(Regression(), *compared(regression, predictions, baselines), times)
     assert bool(sentences) == found
     for sentence in sentences:
         assert sentence.startswith("This model took 100 s, boosting 9 s, and it is significantly")
@@ -79,7 +85,8 @@ def test_a_tiny_difference_gets_no_remark():
     same = predictions._replace(
         predicted=predictions.target + 0.9998 * (predictions.predicted - predictions.target)
     )
-    assert remarks(Regression(model="linear"), regression, predictions, {"linear": same}) == []
+    pair = compared(regression, predictions, {"linear": same})
+    assert remarks(Regression(model="linear"), *pair) == []
 
 
 def test_a_difference_beyond_chance_gets_a_remark_with_a_flag():
@@ -87,15 +94,14 @@ def test_a_difference_beyond_chance_gets_a_remark_with_a_flag():
         number_predictions(30_000),
         {"linear": number_predictions(22_000), "boosting": number_predictions(21_000)},
     )
-    linear, boosting = remarks(Regression(), regression, predictions, baselines)
+    linear, boosting = remarks(Regression(), *compared(regression, predictions, baselines))
     assert "rmse" in linear
     assert "--model linear" in linear
     assert "mae" in linear
     assert "--model boosted" in boosting
     assert "athanor regression tune" in boosting
-    (same,) = remarks(
-        Regression(model="linear"), regression, predictions, {"linear": baselines["linear"]}
-    )
+    pair = compared(regression, predictions, {"linear": baselines["linear"]})
+    (same,) = remarks(Regression(model="linear"), *pair)
     assert "already" in same
 
 
@@ -114,19 +120,14 @@ def test_paired_examples_find_differences_within_separate_intervals():
     predictions, other = class_predictions(right), class_predictions(better)
     one, two = (classification.intervals(each)["accuracy"] for each in (predictions, other))
     assert one[1] > two[0], "the intervals of the two overlap"
-    assert (
-        "accuracy"
-        in remarks(Mnist(), classification, predictions, {"softmax_regression": other})[0]
-    )
+    pair = compared(classification, predictions, {"softmax_regression": other})
+    assert "accuracy" in remarks(Mnist(), *pair)[0]
 
 
 def test_the_noise_floor_is_not_a_baseline():
-    assert (
-        remarks(
-            Recommender(), regression, number_predictions(9), {NOISE_FLOOR: number_predictions(1)}
-        )
-        == []
-    )
+    pair = compared(regression, number_predictions(9), {NOISE_FLOOR: number_predictions(1)})
+    assert pair[2] == {}
+    assert remarks(Recommender(), *pair) == []
 
 
 @pytest.mark.parametrize("app", apps.ALL, ids=lambda app: app.__name__)

@@ -38,8 +38,10 @@ def json_of(result):
 def assert_score_summary(result):
     assert set(result) == {
         *("run", "test", "baselines", "remarks", "test_set"),
-        *("seconds", "examples_per_second"),
+        *("seconds", "examples_per_second", "comparisons", "verdict", "findings"),
     }
+    assert set(result["comparisons"]) == set(result["baselines"])
+    assert result["verdict"]["outcome"] in ("better", "not better", "undecided")
     assert set(result["test"]) == {"accuracy", "loss", "macro_f1"}
     assert {*result["seconds"]["baselines"]} == {*result["baselines"]}
     assert set(result["baselines"]) == {"majority", "softmax_regression"}

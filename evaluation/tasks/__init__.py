@@ -38,6 +38,18 @@ class Task(Protocol[Predictions]):
     ) -> dict[str, Interval]:
         """Compute the 95 % interval of each metric."""
 
+    def unit_values(self, predictions: Predictions) -> dict[str, np.ndarray]:
+        """Return the values of which a metric is the unweighted mean, by metric.
+
+        There is one for each unit, an example or a user, that the bootstrap draws.
+        """
+
+    def num_units(self, predictions: Predictions) -> float:
+        """Return the number of units that the bootstrap draws; with weights the effective one."""
+
+    def calibration(self, predictions: Predictions) -> dict[str, Any]:
+        """Compare predicted probabilities with frequencies; empty without probabilities."""
+
     def tables(self, predictions: Predictions, splits: Splits) -> dict[str, list[dict[str, Any]]]:
         """Make further tables for scores.json, by name."""
 

@@ -16,6 +16,7 @@ from evaluation.intervals import (
     resampled_positions,
     wilson_by_variance,
 )
+from evaluation.tasks import calibration as calibrations
 from inference.model_outputs import predict_all
 from pipelines.splits import Splits
 from training.run import Run
@@ -98,6 +99,17 @@ def example_scores(predictions: Predictions) -> dict[str, np.ndarray]:
     }
 
 
+def unit_values(predictions: Predictions) -> dict[str, np.ndarray]:
+    """Return the scores of each example, of which a metric is the mean; none with weights."""
+    return example_scores(predictions) if predictions.weights is None else {}
+
+
+def num_units(predictions: Predictions) -> float:
+    """Return the number of examples, or with weights the effective number."""
+    weights = predictions.weights
+    return len(predictions.target) if weights is None else effective_size(weights)
+
+
 def metrics(predictions: Predictions) -> dict[str, float]:
     """Compute accuracy, mean cross-entropy (nats), and the unweighted mean of the classes' F1.
 
@@ -140,8 +152,7 @@ def intervals(predictions: Predictions, resamples: Resamples | None = None) -> d
         for name, column in values.items()
     }
     found = metrics(predictions)
-    weights = predictions.weights
-    count = len(predictions.target) if weights is None else effective_size(weights)
+    count = num_units(predictions)
     return {
         name: intervals_of_means.get(name) or wilson_by_variance(value, resamples[name], count)
         for name, value in found.items()
@@ -205,14 +216,26 @@ def per_class(
     ]
 
 
+def calibration(predictions: Predictions) -> dict[str, Any]:
+    """Compare the probability of the predicted class with the share of right predictions."""
+    probabilities = predictions.probabilities.astype("float64")
+    truth = predictions.target[:, None] == np.arange(probabilities.shape[1])
+    brier = float(np.square(probabilities - truth).sum(1).mean())
+    right = predictions.predicted == predictions.target
+    return calibrations.calibration(probabilities.max(1), right, brier)
+
+
 def tables(predictions: Predictions, splits: Splits) -> dict[str, list[dict[str, Any]]]:
     """Make the table of classes for scores.json."""
     return {"per_class": per_class(predictions, splits.labels)}
 
 
 def figures(predictions: Predictions, splits: Splits, target: str = "") -> dict[str, Any]:
-    """Draw the confusion matrix; `target` names the predicted column."""
-    return {"confusion.png": _draw_confusion(confusion(predictions), splits.labels, target)}
+    """Draw the confusion matrix and the calibration; `target` names the predicted column."""
+    return {
+        "confusion.png": _draw_confusion(confusion(predictions), splits.labels, target),
+        "calibration.png": calibrations.draw(calibration(predictions)),
+    }
 
 
 def _draw_confusion(counts: np.ndarray, names: tuple[str, ...], target: str) -> Any:

@@ -14,6 +14,7 @@ from evaluation.intervals import (
     resampled_positions,
     wilson_by_variance,
 )
+from evaluation.tasks import calibration as calibrations
 from evaluation.tasks.classification import macro_f1
 from inference.model_outputs import predict_all
 from pipelines.splits import Splits
@@ -111,6 +112,16 @@ def example_scores(predictions: Predictions) -> dict[str, np.ndarray]:
     }
 
 
+def unit_values(predictions: Predictions) -> dict[str, np.ndarray]:
+    """Return the scores of each example, of which a metric is the mean."""
+    return example_scores(predictions)
+
+
+def num_units(predictions: Predictions) -> float:
+    """Return the number of examples."""
+    return len(predictions.target)
+
+
 def metrics(predictions: Predictions) -> dict[str, float]:
     """Compute micro F1, macro F1, subset accuracy and loss.
 
@@ -169,6 +180,14 @@ def _of_class_totals(totals: np.ndarray) -> dict[str, float]:
     return {"micro_f1": float(micro), "macro_f1": macro}
 
 
+def calibration(predictions: Predictions) -> dict[str, Any]:
+    """Compare the probability of each class of each example with how often the class is true."""
+    probabilities = predictions.probabilities.astype("float64").ravel()
+    truth = predictions.target.ravel() > 0
+    brier = float(np.square(probabilities - truth).mean())
+    return calibrations.calibration(probabilities, truth, brier)
+
+
 def tables(predictions: Predictions, splits: Splits) -> dict[str, list[dict[str, Any]]]:
     """Make the table of classes for scores.json."""
     return {"per_class": per_class(predictions, splits.labels)}
@@ -194,8 +213,11 @@ def per_class(
 
 
 def figures(predictions: Predictions, splits: Splits, target: str = "") -> dict[str, Any]:
-    """Draw F1, precision and recall of the classes; `target` names the predicted column."""
-    return {"classes.png": _draw_classes(per_class(predictions, splits.labels), target)}
+    """Draw F1, precision and recall of the classes, and the calibration; `target` names them."""
+    return {
+        "classes.png": _draw_classes(per_class(predictions, splits.labels), target),
+        "calibration.png": calibrations.draw(calibration(predictions)),
+    }
 
 
 def _draw_classes(rows: list[dict[str, Any]], target: str) -> Any:

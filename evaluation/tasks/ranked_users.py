@@ -75,3 +75,9 @@ def ranked_users(splits: Splits, seed: int = 0) -> RankedUsers:
     return RankedUsers(
         names[positions], positions, relevant_pairs, counts[positions], items, candidates
     )
+
+
+def item_popularity(splits: Splits) -> np.ndarray:
+    """Count the training pairs of each item of the catalogue."""
+    known, items = known_ids(splits, "item"), splits.train.numpy().features["item"]
+    return np.bincount(number_ids(known, items) - 1, minlength=len(known)).astype("float64")

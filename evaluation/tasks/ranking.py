@@ -16,14 +16,15 @@ from evaluation.intervals import (
     recentred_percentiles,
     resampled_positions,
 )
-from evaluation.tasks.ranked_users import NO_ITEM, RankedUsers, ranked_users
+from evaluation.tasks.calibration import no_calibration
+from evaluation.tasks.ranked_users import NO_ITEM, RankedUsers, item_popularity, ranked_users
 from inference.modalities import item_scores
 from inference.model_outputs import predict_all
-from pipelines.ids.contents import known_ids
 from pipelines.ids.numbering import distinct_ids, number_ids
 from pipelines.splits import Splits
 from training.run import Run
 
+calibration = no_calibration
 NAME: TaskName = "ranking"
 K = 10  # recommended items that coverage and popularity cover
 METRIC_LENGTHS = (10, 20)  # recommended items that recall and NDCG cover
@@ -139,12 +140,6 @@ def has_ratings(splits: Splits) -> bool:
     return bool(np.ptp(splits.train.targets))
 
 
-def item_popularity(splits: Splits) -> np.ndarray:
-    """Count the training pairs of each item of the catalogue."""
-    known, items = known_ids(splits, "item"), splits.train.numpy().features["item"]
-    return np.bincount(number_ids(known, items) - 1, minlength=len(known)).astype("float64")
-
-
 def recall(lists: Lists, k: int = K) -> np.ndarray:
     """Compute the share of each user's relevant items among the first k, [users]."""
     return lists.hits[:, :k].sum(1) / lists.num_relevant
@@ -189,6 +184,18 @@ def metrics(predictions: Predictions) -> dict[str, float]:
         values["coverage"] = coverage(lists)
         values["popularity_bias"] = popularity_bias(lists).mean()
     return {name: float(value) for name, value in values.items()}
+
+
+def unit_values(predictions: Predictions) -> dict[str, np.ndarray]:
+    """Return the metrics of each ranked user's list."""
+    return {} if predictions.lists is None else _metrics_of_users(predictions.lists)
+
+
+def num_units(predictions: Predictions) -> float:
+    """Return the number of ranked users; without lists that of all test users."""
+    if predictions.lists is None:
+        return len(np.unique(predictions.users))
+    return len(predictions.lists.user_positions)
 
 
 def bootstrap(predictions: Predictions, seed: int = 0) -> Resamples:

@@ -5,11 +5,19 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from apps.app import TaskName
-from evaluation.intervals import Interval, Resamples, bca_of_sums, bootstrap_sums
+from evaluation.intervals import (
+    Interval,
+    Resamples,
+    bca_of_sums,
+    bootstrap_sums,
+    effective_size,
+)
+from evaluation.tasks.calibration import no_calibration
 from inference.model_outputs import predict_all
 from pipelines.splits import Splits
 from training.run import Run
 
+calibration = no_calibration
 NAME: TaskName = "regression"
 # Of the targets' sum of squares; smaller squared deviations from the mean are rounding errors.
 MIN_DEVIATIONS_SHARE = 1e-12
@@ -73,6 +81,17 @@ def _metrics_of_sums(sums: np.ndarray) -> dict[str, np.ndarray]:
         "mae": absolute / count,
         "r2": np.where(equal, np.where(squared == 0, 1.0, 0.0), explained),
     }
+
+
+def unit_values(predictions: Predictions) -> dict[str, np.ndarray]:
+    """Return the absolute error of each example; none with weights."""
+    return {"mae": np.abs(predictions.residuals)} if predictions.weights is None else {}
+
+
+def num_units(predictions: Predictions) -> float:
+    """Return the number of examples, or with weights the effective number."""
+    weights = predictions.weights
+    return len(predictions.target) if weights is None else effective_size(weights)
 
 
 def bootstrap(predictions: Predictions, seed: int = 0) -> Resamples:

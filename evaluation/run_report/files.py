@@ -1,0 +1,39 @@
+"""Write the report of a run: report.html, report.json and card.md."""
+
+from typing import Any
+
+from evaluation import scores_file
+from evaluation.run_report import card, page
+from evaluation.run_report.content import report_content
+from training.run import SCORES, Run, as_json, write_text
+
+PAGE, CARD, CONTENT = "report.html", "card.md", "report.json"
+FILES = {"report": PAGE, "card": CARD, "json": CONTENT}
+
+
+def write(run: Run, scores: dict[str, Any], figures: list[str]) -> dict[str, Any]:
+    """Write the three files, each whole or not at all, and return the content of report.json."""
+    content = report_content(run, scores, figures)
+    pictures = {name: (run.path / name).read_bytes() for name in figures}
+    texts = {
+        CARD: card.card(content),
+        CONTENT: as_json(content),
+        PAGE: page.page(content, pictures),
+    }
+    for name, text in texts.items():
+        write_text(run.path / name, text)
+    return content
+
+
+def rewrite(run: Run) -> dict[str, Any] | None:
+    """Write the report of the stored scores and figures again, and return its content.
+
+    Returns None if an evaluation of this version did not write them all.
+    """
+    if not (run.path / SCORES).exists():
+        return None
+    scores = scores_file.read(run)
+    figures = scores.get("figures") or []
+    if not figures or not all((run.path / name).is_file() for name in figures):
+        return None
+    return write(run, scores, figures)
