@@ -8,7 +8,8 @@ from apps.app import App
 from apps.fields import flag_of
 from pipelines.files import looks_like_path
 
-FOLDERS = re.compile(r"(?:(?<=[\s:'\"(,;=])|^)(?:~|/)(?:[^\s/'\",;]+/)+")  # of an absolute path
+# Of an absolute path within a text.
+FOLDERS = re.compile(r"(?:(?<=[\s:'\"(,;=])|^)(?:~/|/(?=[^\s/]+/))(?:[^\s/'\",;]+/)*")
 
 
 def address(value: str) -> str:
