@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from apps import App
+from apps.fields import FieldError
 from apps.options import CommonOptions
 from data_checks.options import CheckDataOptions
 from evaluation.options import CompareOptions, ReplayOptions
@@ -81,7 +82,10 @@ def evaluate(run: "Run | Path | str", **options: Any) -> "Scores":
 
 
 def predict(
-    run: "Run | Path | str", inputs: Any, options: PredictOptions | None = None, **changes: Any
+    run: "Run | Path | str",
+    inputs: Any = None,
+    options: PredictOptions | None = None,
+    **changes: Any,
 ) -> "Table":
     """Predict for new inputs.
 
@@ -89,9 +93,11 @@ def predict(
         run: the run, or its directory.
         inputs: for rows a data frame, a dict of columns, a list of dicts or CSV files; for
             images an array [n, height, width(, channels)] or image files; for texts a list of
-            texts; for the recommender a list of users, of (user, item) pairs, or a frame of both.
-        options: whether unknown users and items are an error.
-        **changes: fields of `options`, such as `strict=True`.
+            texts; for the recommender a list of users, of (user, item) pairs, or a frame of both;
+            nothing with `liked`.
+        options: for the recommender, which lists it makes, and whether unknown users and items are
+            an error.
+        **changes: fields of `options`, such as `liked=["film 3", "film 8"]` or `strict=True`.
 
     Returns:
         A list of dicts, one for each prediction, which a notebook shows as a table; its `notes`
@@ -99,6 +105,7 @@ def predict(
 
     Raises:
         UnreadableError: inputs of another kind.
+        FieldError: no inputs, or an option with a wrong value.
         DataError: a column that the model needs is missing.
         UnknownIdError: with `strict`, a user or an item that is unknown to training.
 
@@ -107,6 +114,8 @@ def predict(
 
     """
     options = dataclasses.replace(options or PredictOptions(), **changes)
+    if inputs is None and not options.liked:
+        raise FieldError("Received no inputs; expected some, or for the recommender `liked` items.")
     loaded = _loaded(run, options)
     options.check_for(type(loaded.app))
     from evaluation.notebook import Table
@@ -114,7 +123,7 @@ def predict(
     from inference.predict import predict_values
 
     notes = Notes()
-    predictions = predict_values(loaded, inputs, notes)
+    predictions = predict_values(loaded, inputs, notes, options)
     if options.strict:
         from inference.modalities.id_predictions import require_known
 

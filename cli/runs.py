@@ -35,7 +35,9 @@ INPUTS: dict[ModalityName, Inputs] = {
     "row": Inputs("FILE.csv", "CSV files of rows."),
     "text": Inputs("TEXT", "Texts, or .txt, .csv and .tsv files of them."),
     "ids": Inputs(
-        "USER", "A user to recommend to; USER,ITEM for a rating; or CSV files of such pairs."
+        "USER",
+        "A user to recommend to; USER,ITEM for a rating; or CSV files of such pairs. None with "
+        "--liked.",
     ),
 }
 
@@ -137,7 +139,7 @@ def predict(
 ) -> dict[str, Any]:
     """Predict for inputs with a run's model."""
     options.check_for(app)
-    if not inputs:
+    if not inputs and not options.liked:
         raise apps.FieldError(
             f"Received no inputs; expected some: athanor {app.name()} predict {path} "
             f"{INPUTS[app.modality].word}..."
@@ -156,7 +158,7 @@ def predict(
     from inference.predict import predict as predict_inputs
 
     notes = Notes()
-    predictions = predict_inputs(run, inputs, notes)
+    predictions = predict_inputs(run, inputs, notes, options)
     console_tables.print_predictions([row for row in predictions if "error" not in row])
     saved_graph.save(run)
     return {"predictions": predictions, "notes": notes}

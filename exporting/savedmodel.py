@@ -22,11 +22,9 @@ def write(run: Run, directory: Path, *, with_examples: bool = False) -> ParityRe
     outputs than training.
     """
     modality = modality_of(run)
-    signatures = {
-        name: getattr(function, "get_concrete_function", lambda function=function: function)()
-        for name, function in modality.signatures(run).items()
-    }
-    saving.save(run, directory, signatures)
+    functions = modality.signatures(run)
+    saving.save(run, directory, functions)
+    signatures = saving.concrete_functions(functions)
     samples = modality.sample_inputs(run.samples.raw, run)
     published = samples
     if not with_examples:

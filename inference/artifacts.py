@@ -7,6 +7,8 @@ from typing import Any
 ABOUT = "about.json"
 # Outputs of a signature that returns ranked lists, the best item first.
 RANKED_LIST_OUTPUTS = {"items", "scores"}
+# Outputs of a signature that also says why each item is in a list.
+REQUESTED_LIST_OUTPUTS = RANKED_LIST_OUTPUTS | {"reasons", "similarities", "unknown"}
 RECORDS = Path("assets.extra") / "tf_serving_warmup_requests"
 MAX_VERSION = 2**63 - 1  # in TensorFlow Serving
 

@@ -1,23 +1,88 @@
 """Options of `predict`."""
 
+import csv
 import dataclasses
+import io
+import numbers
+import typing
+from typing import Any
 
 from apps.app import App
-from apps.fields import FieldError
+from apps.fields import FieldError, bounded, flag_of
 from apps.options import CommonOptions
+
+LIST_LENGTH = 10  # by default
+MAX_LIST_LENGTH = 1000
+if typing.TYPE_CHECKING:
+    Items = Any  # lists are accepted too, and become comma-separated ids
+else:
+    Items = str
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PredictOptions(CommonOptions):
-    """How `predict` treats unknown users and items."""
+    """Which lists the recommender makes, and whether it accepts unknown users and items."""
 
     strict: bool = False
     """End with status 1 if a user or an item is unknown; for the recommender only."""
+    liked: Items = ""
+    """Recommend to somebody who likes these items, in place of a user: comma-separated ids; those
+    with a comma in double quotes."""
+    only: Items = ""
+    """Recommend only these items."""
+    exclude: Items = ""
+    """Recommend none of these items."""
+    diversity: float = bounded(0.0, 0.0)
+    """Weight from 0 to 1 of the difference between the items of a list."""
+    k: int = bounded(LIST_LENGTH, 1, MAX_LIST_LENGTH + 1)
+    """Length of a list."""
+    why: bool = False
+    """Name the user's items, or the liked ones, that are most similar to each item of a list."""
+
+    def __post_init__(self) -> None:
+        for name in ("liked", "only", "exclude"):
+            if not isinstance(value := getattr(self, name), str):
+                object.__setattr__(self, name, _comma_separated(name, value))
+        super().__post_init__()
+        if self.diversity > 1:
+            raise FieldError(f"Received --diversity {self.diversity}; expected at most 1.")
+
+    def list_flags(self) -> list[str]:
+        """Return the flags about lists whose values are not those by default."""
+        own = ("liked", "only", "exclude", "diversity", "k", "why")
+        fields = [field for field in dataclasses.fields(self) if field.name in own]
+        return [flag_of(one.name) for one in fields if getattr(self, one.name) != one.default]
 
     def check_for(self, app: type[App]) -> None:
         """Raise FieldError for options that an app's runs cannot have."""
-        if self.strict and app.modality != "ids":
+        flags = ["--strict"] * self.strict + self.list_flags()
+        if flags and app.modality != "ids":
             raise FieldError(
-                f"Received --strict for {app.name()}, whose inputs are no ids; expected a "
-                "recommender. Leave it out."
+                f"Received {flags[0]} for {app.name()}, whose inputs are no ids; expected "
+                "a recommender. Leave it out."
             )
+
+
+def _comma_separated(name: str, items: Any) -> str:
+    """Return a list of ids as a line of a CSV file. Raises FieldError for other values."""
+    for method in ("to_list", "tolist"):
+        items = getattr(items, method, lambda items=items: items)()
+    is_list = isinstance(items, list | tuple)
+    wrong = [one for one in items if not _is_id(one)] if is_list else [items]
+    if wrong:
+        raise FieldError(
+            f"Received {name} with {wrong[0]!r}; expected a list of items, texts or whole numbers."
+        )
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(items)
+    return line.getvalue() if items else ""
+
+
+def _is_id(value: Any) -> bool:
+    return isinstance(value, str | numbers.Integral) and not isinstance(value, bool)
+
+
+def parse_items(line: str) -> list[str]:
+    """Return the ids in comma-separated text; an id with a comma is in double quotes."""
+    rows = csv.reader([line], skipinitialspace=True)
+    return [cell.strip() for row in rows for cell in row if cell.strip()]

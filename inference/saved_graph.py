@@ -48,7 +48,9 @@ def call(run: Run, signature: str, inputs: Mapping[str, Any]) -> dict[str, np.nd
 
     Raises RequestError if the model fails on these inputs.
     """
-    if "model" not in vars(run) and (graph := _opened(run)) is not None:
+    graph = None if "model" in vars(run) else _opened(run)
+    # The graph of an older version may lack a signature.
+    if graph is not None and signature in graph.signatures:
         return graph.run_within(graph.signature(signature), dict(inputs), TIMEOUT_SECONDS)
     import tensorflow as tf
 
@@ -122,13 +124,9 @@ def save(run: Run) -> None:
 def _write(run: Run) -> None:
     from inference import saving
 
-    functions = {
-        name: getattr(function, "get_concrete_function", lambda function=function: function)()
-        for name, function in _functions(run).items()
-    }
     temporary = Path(tempfile.mkdtemp(prefix=f".{GRAPH}-", dir=run.path))
     try:
-        saving.save(run, temporary, functions)
+        saving.save(run, temporary, _functions(run))
         write_json(temporary / ABOUT, {"run": _run_signature(run), "facts": vocabularies(run)})
         provenance.sign(temporary, provenance.EXPORT_FILES)
         temporary.chmod(0o755)

@@ -10,8 +10,19 @@ from pipelines.files import plain_path
 from training.run import Run
 
 
+def concrete_functions(functions: dict[str, Any]) -> dict[str, Any]:
+    """Return the concrete functions of TensorFlow functions with an input signature, by name."""
+    return {
+        name: getattr(function, "get_concrete_function", lambda function=function: function)()
+        for name, function in functions.items()
+    }
+
+
 def save(run: Run, directory: Path, signatures: dict[str, Any]) -> None:
-    """Write concrete functions of a run's model, with all resources that their graphs read."""
+    """Write functions of a run's model, with all resources that their graphs read.
+
+    Arguments with a default value, a tensor, become optional inputs of the signature.
+    """
     save_models([run.model], directory, signatures, run.manifest["labels"])
 
 
@@ -21,11 +32,16 @@ def save_models(
     signatures: dict[str, Any],
     labels: Sequence[str] = (),
 ) -> None:
-    """Write concrete functions of models, with all resources that their graphs read."""
+    """Write functions of models, with all resources that their graphs read."""
     module = tf.Module()
     # The module refers to the variables directly. Keras's wrappers of variables would be saved
     # again, and TensorFlow Serving's loader would restore only those (keras#20095).
     module.weights = [variable.value for model in models for variable in model.variables]
+    module.captured = [
+        variable
+        for function in concrete_functions(signatures).values()
+        for variable in function.variables
+    ]
     module.tables = [table for model in models for table in _tables(model)]
     if labels:
         names = tf.constant(labels)

@@ -14,6 +14,7 @@ from tensorflow.core.protobuf import config_pb2
 from tensorflow.python.client.session import Session
 from tensorflow.python.framework.dtypes import as_dtype
 from tensorflow.python.framework.ops import Graph
+from tensorflow.python.framework.tensor_util import MakeNdarray
 from tensorflow.python.saved_model import loader_impl
 
 from inference.artifacts import ABOUT, read
@@ -65,13 +66,14 @@ class Tensor(NamedTuple):
 
 
 class Signature(NamedTuple):
-    """A signature of a model, and the call that runs it."""
+    """A signature of a model, and the call that runs it; `defaults` are of optional inputs."""
 
     name: str
     method: str
     inputs: dict[str, Tensor]
     outputs: dict[str, Tensor]
     call: Callable[..., list[Any]]
+    defaults: dict[str, np.ndarray]
 
     def in_rows(self) -> bool:
         """Whether every input and every output has a row for each example."""
@@ -132,12 +134,13 @@ class Servable:
             {key: _tensor(info) for key, info in sorted(tensors.items())}
             for tensors in (definition.inputs, definition.outputs)
         )
+        defaults = {key: MakeNdarray(value) for key, value in definition.defaults.items()}
         call = self._session.make_callable(
             [tensor.graph_name for tensor in outputs.values()],
             feed_list=[tensor.graph_name for tensor in inputs.values()],
             accept_options=True,
         )
-        return Signature(name, definition.method_name, inputs, outputs, call)
+        return Signature(name, definition.method_name, inputs, outputs, call, defaults)
 
     def signature(self, name: str | None) -> Signature:
         """Return the signature of this name, or the default one. Raises RequestError."""

@@ -100,7 +100,7 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
         with model.use(number) as servable:
             signature = servable.signature(request.model_spec.signature_name)
             wanted = _wanted_outputs(signature, list(request.output_filter))
-            arrays = {
+            arrays = signature.defaults | {
                 name: _array(name, one, signature, self._handler.limits.max_body)
                 for name, one in request.inputs.items()
             }

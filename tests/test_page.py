@@ -182,7 +182,14 @@ class TableModel:
         from pipelines.ids.preprocessing import Ids
 
         users, items = ([f"{k}" for k in range(count)] for count in scores.shape)
-        self.layers, self.tables = [Ids(users, items, 0)], (ratings, scores)
+        # It is the layer that scores lists too.
+        self.layers, self.tables = [Ids(users, items, 0), self], (ratings, scores)
+
+    def list_scores(self, users, items):
+        return self.tables[1][np.ix_(users.numpy() - 1, items.numpy() - 1)]
+
+    def list_scores_of_liked(self, liked, items):
+        raise NotImplementedError
 
     def __call__(self, pairs, training):  # noqa: ARG002
         numbers = self.layers[0](pairs)

@@ -232,6 +232,33 @@ def test_a_user_is_chosen_and_an_item_has_similar_ones(opened):
     expect(page.locator("#explanation")).to_contain_text("No similar items")
 
 
+def test_liked_items_and_filters_change_a_list(opened):
+    page = opened(Recommender)
+    items = page.locator("#prediction tbody th button")
+    first = items.nth(0).inner_text()
+    page.get_by_text("Filters and diversity").click()
+    page.get_by_role("combobox", name="Leave out").fill(first)
+    page.keyboard.press("Enter")
+    expect(items.nth(0)).not_to_have_text(first)
+    expect(page.locator("#curl")).to_contain_text(f'"exclude":["{first}"]')
+    page.get_by_role("button", name=f"{first} (remove)").click()
+    expect(items.nth(0)).to_have_text(first)
+    page.get_by_label("Diversity").fill("0.7")
+    expect(page.locator("#curl")).to_contain_text('"diversity":0.7')
+    liked = page.get_by_role("combobox", name="Liked items")
+    for item in ("item 3", "no such item"):
+        liked.fill(item)
+        liked.press("Enter")
+    expect(page.locator("#curl")).to_contain_text('"liked":[["item 3","no such item"]]')
+    expect(page.locator("#prediction")).to_contain_text("Unknown items are ignored: no such item")
+    expect(page.locator("#prediction .because").first).to_have_text("like item 3")
+    assert "item 3" not in items.all_inner_texts()
+    assert not page.get_by_label("User", exact=True).input_value()
+    page.get_by_label("User", exact=True).fill("user 1")
+    expect(page.locator("#curl")).to_contain_text('"user":["user 1"]')
+    assert page.get_by_role("button", name="item 3 (remove)").count() == 0
+
+
 @pytest.mark.slow
 def test_models_are_chosen_and_the_theme_is_stored(opened):
     page = opened(Text)

@@ -13,7 +13,10 @@ SOME = settings(max_examples=25, deadline=None, suppress_health_check=SUPPRESSED
 MANY = settings(SOME, max_examples=1000)
 
 names = st.sampled_from(
-    ["pixels", "image_bytes", "text", "user", "item", "k", "exclude_seen", "b64", "bmi"]
+    [
+        *("pixels", "image_bytes", "text", "b64", "bmi"),
+        *("user", "item", "k", "exclude_seen", "liked", "only", "exclude", "diversity"),
+    ]
 )
 # Halves of surrogate pairs, which JSON can encode and UTF-8 cannot.
 half = st.sampled_from(["\ud800", "a\udfff"])
@@ -37,7 +40,8 @@ values = st.recursive(
     max_leaves=12,
 )
 signatures = st.one_of(
-    st.sampled_from(["serving_default", "encoded", "rating", "recommend", "explain", "similar"]),
+    st.sampled_from(["serving_default", "encoded", "rating", "explain", "similar"]),
+    st.sampled_from(["recommend", "recommend_with"]),
     st.none(),
     values,
 )
@@ -133,6 +137,23 @@ def test_any_length_of_a_list(raw, k, seen, users):
     content = {"signature_name": "recommend", "inputs": inputs}
     status = raw("POST", "/v1/models/recommender:predict", json.dumps(content))
     assert (status == 200) == (-(2**31) <= k < 2**31)
+
+
+item_ids = st.one_of(st.text(max_size=4), st.sampled_from(["item 1", "item 2", ""]))
+
+
+@SOME
+@given(
+    liked=st.lists(st.lists(item_ids, min_size=2, max_size=2), max_size=3),
+    only=st.lists(item_ids, max_size=3),
+    k=st.integers(-2, 300),
+    diversity=st.floats(-0.5, 1.5),
+)
+def test_any_request_of_a_list(raw, liked, only, k, diversity):
+    inputs = {"liked": liked or [[]], "only": only, "k": k, "diversity": diversity}
+    content = {"signature_name": "recommend_with", "inputs": inputs}
+    status = raw("POST", "/v1/models/recommender:predict", json.dumps(content))
+    assert (status == 200) == (0 <= diversity <= 1)
 
 
 @SOME

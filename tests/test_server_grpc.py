@@ -1,5 +1,7 @@
 """The server's gRPC interface, by TensorFlow Serving's own stubs."""
 
+import functools
+
 import grpc
 import numpy as np
 import pytest
@@ -76,6 +78,29 @@ def test_predict_for_bytes_and_scalars(predictions, exported):
     inputs = {"user": user, "k": np.int32(4), "exclude_seen": np.bool_(False)}
     response = predictions.Predict(request("recommender", "recommend", **inputs))
     assert tf.make_ndarray(response.outputs["items"]).shape == (1, 4)
+
+
+def test_inputs_with_a_default_may_be_left_out(predictions):
+    liked = [[b"item 3", b"item 8"], [b"item 5", b""]]
+    response = predictions.Predict(
+        request("recommender", "recommend_with", liked=liked, k=np.int32(4))
+    )
+    outputs = {name: tf.make_ndarray(one) for name, one in response.outputs.items()}
+    assert outputs["items"].shape == outputs["scores"].shape == (2, 4)
+    assert outputs["reasons"].shape == outputs["similarities"].shape == (2, 4, 3)
+    assert not {b"item 3", b"item 8"} & set(outputs["items"][0])
+    for wrong in (
+        {"diversity": np.float32(2)},
+        {"diversity": np.float64(0.5)},
+        {"liked": [b"item 3"]},
+        {"only": [[b"item 3"]]},
+        {"only": [3]},
+        {"like": [[b"item 3"]]},
+    ):
+        message = request("recommender", "recommend_with", **wrong)
+        assert_refused(
+            functools.partial(predictions.Predict, message), grpc.StatusCode.INVALID_ARGUMENT
+        )
 
 
 def test_outputs_can_be_chosen(predictions):

@@ -85,10 +85,11 @@ class FactorDotProduct(keras.layers.Layer):
         """Numbers of liked items [n, l] and of items [m] -> float32 [n, m].
 
         A row is the list of a user who need not be known; 0 fills shorter lists. Users without a
-        known item get popularity. Only the order of the scores has a meaning.
+        known item get popularity, and so do all in runs of versions without `liked`. Only the order
+        of the scores has a meaning.
         """
         rows = ops.sum(ops.take(self.liked, liked, axis=0), axis=1)
-        is_known = ops.any(ops.not_equal(liked, 0), axis=1, keepdims=True)
+        is_known = ops.any(ops.not_equal(rows, 0), axis=1, keepdims=True)
         return self._scores(ops.where(is_known, rows, self.score_tables[0][:1]), items)
 
     def _scores(self, rows: Any, items: Any) -> Any:

@@ -1,6 +1,7 @@
 """Predict for ids: lists for a user, ratings of pairs."""
 
 import csv
+import io
 import itertools
 from typing import Any
 
@@ -16,15 +17,16 @@ from inference.inputs import (
     row_names,
 )
 from inference.named_outputs import predict_rows
+from inference.options import LIST_LENGTH
 from pipelines.ids.reading import KINDS, Columns, find_column
 from pipelines.labels import cells_as_bytes
 from training.run import Run
 
-LIST_LENGTH = 10
 PAIR = ("user", "item")
 MAX_NAMED_IDS = 5  # in a message
 KNOWN = "user and item"  # the basis of a prediction if training has seen both
 UNKNOWN = "unknown"  # in the basis of other predictions, unless content describes what is new
+LIKED = "liked items"
 
 
 class UnknownIdError(ValueError):
@@ -51,32 +53,33 @@ def _predict_one(
         columns = Columns(**{kind: run.manifest["reading"][kind] for kind in KINDS})
         pairs = [table.columns[find_column(table, columns, name)] for name in PAIR]
         users, items = map(cells_as_bytes, pairs)
-        return _ratings(run, row_names(text, table), users, items, note)
+        return ratings(run, row_names(text, table), users, items, note)
     cells = [cell.strip().encode() for cell in next(csv.reader([text], skipinitialspace=True), [])]
     if len(cells) == 1 and cells[0]:
         items = _recommended(run, cells)
         if not items:
             note(f"The user {text} has interacted with every item that can be recommended.")
-        return _ratings(run, [text] * len(items), cells * len(items), items, note)
+        return ratings(run, [text] * len(items), cells * len(items), items, note)
     if len(cells) == 2 and all(cells):
-        return _ratings(run, [text], cells[:1], cells[1:], note)
+        return ratings(run, [text], cells[:1], cells[1:], note)
     raise UnreadableError(
         f"Received {text!r}; expected a user, USER,ITEM, or a CSV file of such pairs."
     )
 
 
 def _recommended(run: Run, user: list[bytes]) -> list[bytes]:
-    inputs = {"user": _texts(user), "k": np.int32(LIST_LENGTH), "exclude_seen": np.bool_(True)}
+    inputs = {"user": as_texts(user), "k": np.int32(LIST_LENGTH), "exclude_seen": np.bool_(True)}
     items = saved_graph.call(run, "recommend", inputs)["items"][0].tolist()
     return [item for item in items if item]  # empty names fill the list if items run out
 
 
-def _ratings(
+def ratings(
     run: Run, inputs: list[str], users: list[bytes], items: list[bytes], note: Note
 ) -> list[dict[str, Any]]:
+    """Return the predictions of pairs, each of which has the text of its input."""
     if not users:
         return []
-    raw = {"user": _texts(users), "item": _texts(items)}
+    raw = {"user": as_texts(users), "item": as_texts(items)}
     known = saved_graph.call(run, "known", raw)
     _note_items_as_users(run, raw["user"][known["user"] == 0], note)
     return [
@@ -128,5 +131,14 @@ def _basis(user: int, item: int) -> str:
     return f"content of the new {new}"
 
 
-def _texts(cells: list[bytes]) -> np.ndarray:
+def as_texts(cells: list[bytes]) -> np.ndarray:
+    """Return ids as an array of objects."""
     return np.array(cells, dtype=object)
+
+
+def id_line(value: Any) -> str:
+    """Return a user or (user, item), as on the command line."""
+    line = io.StringIO()
+    cells = value if isinstance(value, tuple) else [value]
+    csv.writer(line, lineterminator="").writerow(map(str, cells))
+    return line.getvalue()

@@ -12,11 +12,12 @@ import tensorflow as tf
 
 from apps.app import ModalityName
 from inference.inputs import Note
-from inference.modalities import id_predictions
-from inference.modalities.id_predictions import LIST_LENGTH, PAIR
+from inference.modalities import id_predictions, requested_signature
+from inference.modalities.id_predictions import PAIR, id_line
 from inference.modalities.item_scores import TopItems, catalogue, ids_of, max_batch_size, top_items
 from inference.modalities.item_similarity import item_vectors, most_similar
 from inference.named_outputs import name_outputs, named_function
+from inference.options import LIST_LENGTH
 from inference.portable import CodeTable, Lists, Portable, as_float32, tail_model
 from inference.values import Predictions, as_list, is_table, predict_table
 from pipelines.examples import Batch
@@ -31,16 +32,18 @@ predict = id_predictions.predict
 MAX_WRITTEN_INTERACTIONS = 1_000_000  # pairs in the JSON beside a LiteRT or ONNX file
 NUM_EXAMPLE_IDS = 20  # users, and items, in about.json
 SYNTHETIC_USERS = (b"a new user", b"another new user", b"one more")
-ITEM_VECTORS: weakref.WeakKeyDictionary[Any, np.ndarray | None] = weakref.WeakKeyDictionary()
+ITEM_VECTORS: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
 
 
 def signatures(run: Run) -> dict[str, Any]:
-    """Return `serving_default`, also called `rating`, over pairs; `recommend`; `similar`.
+    """Return `serving_default`, also called `rating`, over pairs, and signatures of lists.
 
     `recommend(user [n], k [], exclude_seen [])` returns items and scores [n, k] from the
     catalogue in the artifact, the best first; k is at most the size of the catalogue. If
     `exclude_seen` leaves fewer items, empty names and scores 0 fill the rest, which our
     server removes. Unknown users get popular items.
+    `recommend_with` has filters, lists for liked items, diversity and reasons; its inputs are those
+    of `ListRequest`, and all are optional.
     `similar(item [n], k [])` returns the most similar items and their similarity, -1 to 1,
     [n, k]; empty names and 0 for an unknown item and after the last one. It is missing if
     the model recommends the same items to all users.
@@ -71,7 +74,8 @@ def _lists_and_ratings(run: Run) -> dict[str, Any]:
     def recommend(user: Any, k: Any, exclude_seen: Any) -> dict[str, Any]:
         return _named_items(model, top_items(model, user, k, exclude_seen, in_test=True))
 
-    return {"rating": rating, "recommend": recommend}
+    requested = requested_signature.make_function(model, _cached_item_vectors(model))
+    return {"rating": rating, "recommend": recommend, requested_signature.NAME: requested}
 
 
 def predict_functions(run: Run) -> dict[str, Any]:
@@ -105,14 +109,18 @@ def _named_items(model: Any, top: TopItems) -> dict[str, Any]:
     return {"items": tf.where(is_item, names, ""), "scores": tf.where(is_item, top.scores, 0.0)}
 
 
-def _cached_item_vectors(model: Any) -> np.ndarray | None:
-    """Return `item_vectors`, computed once for a loaded model."""
+def _cached_item_vectors(model: Any) -> Any:
+    """Return `item_vectors` as a tf.Variable or None, computed once for a loaded model.
+
+    A variable is stored once for all signatures, outside of the graph.
+    """
     if model not in ITEM_VECTORS:
-        ITEM_VECTORS[model] = item_vectors(model)
+        vectors = item_vectors(model)
+        ITEM_VECTORS[model] = None if vectors is None else tf.Variable(vectors, trainable=False)
     return ITEM_VECTORS[model]
 
 
-def _similar(run: Run, vectors: np.ndarray) -> Any:
+def _similar(run: Run, vectors: Any) -> Any:
     @tf.function(
         input_signature=[
             tf.TensorSpec([None], tf.string, "item"),
@@ -145,6 +153,7 @@ def sample_inputs(raw: dict[str, np.ndarray], run: Run) -> dict[str, np.ndarray]
         **_recommended(run, raw["user"][first], count),
     }
     vectors = _cached_item_vectors(run.model)
+    inputs |= requested_signature.samples(run.model, vectors, raw)
     if vectors is None:
         return inputs
     items, scores = most_similar(
@@ -197,6 +206,7 @@ def portable(run: Run) -> Portable:
     left_out = {
         "rating": "it is serving_default",
         "similar": "only the SavedModel has the similar items",
+        requested_signature.NAME: "only the SavedModel has it; filter the candidates of recommend",
     }
     return Portable(pairs, specs, tables, left_out=left_out, lists=_lists(ids))
 
@@ -231,16 +241,8 @@ def predict_values(run: Run, values: Any, note: Note) -> Predictions:
     if is_table(values):
         return predict_table(values, functools.partial(predict, run), note)
     expected = "a list of users, of (user, item) pairs, or a data frame of both"
-    lines = [_id_line(value) for value in as_list(values, expected)]
+    lines = [id_line(value) for value in as_list(values, expected)]
     return predict(run, lines, note)
-
-
-def _id_line(value: Any) -> str:
-    """Return a user or (user, item), as on the command line."""
-    line = io.StringIO()
-    cells = value if isinstance(value, tuple) else [value]
-    csv.writer(line, lineterminator="").writerow(map(str, cells))
-    return line.getvalue()
 
 
 def write_examples(folder: Path, batch: Batch, run: Run) -> list[str]:  # noqa: ARG001

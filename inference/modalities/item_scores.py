@@ -33,10 +33,17 @@ def ids_of(model: "keras.Model") -> "Ids":
 
 @runtime_checkable
 class ListScorer(Protocol):
-    """A layer that scores lists of items for users, which it knows by number."""
+    """A layer that scores lists of items, for users by number or by the items that they like."""
 
     def list_scores(self, users: Any, items: Any) -> Any:
         """Numbers of users [n] and items [m] -> float32 [n, m]."""
+        ...
+
+    def list_scores_of_liked(self, liked: Any, items: Any) -> Any:
+        """Numbers of liked items [n, l], oldest first, and of items [m] -> float32 [n, m].
+
+        0 is no item. A row without an item has the scores of an unknown user.
+        """
         ...
 
 

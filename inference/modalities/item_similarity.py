@@ -5,11 +5,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from inference.modalities.item_scores import catalogue, ids_of, require_few
+from inference.modalities.item_scores import catalogue, ids_of, list_scorer_of, require_few
 from pipelines.ids.numbering import encode_id
 
 MAX_PROBE_USERS = 256  # users whose scores distinguish items
-PAIRS_PER_BATCH = 2**17  # of a user and an item
+MAX_PROBE_PAIRS = 2**27  # of a user and an item; large catalogues have fewer users
+PAIRS_PER_BATCH = 2**17  # whose ratings are computed at once
 MAX_COMPONENTS = 64  # of an item's vector
 BELOW_ALL = 4.0  # -4 is below every similarity
 # A smaller deviation, as a share of the largest score, counts as equal scores for all users.
@@ -24,17 +25,11 @@ def item_vectors(model: Any) -> np.ndarray | None:
     used. It runs the model, so that any model has similar items; call it outside of graphs.
     """
     ids = ids_of(model)
-    step = -(-len(ids.users) // MAX_PROBE_USERS)
-    users, items = (
-        tf.constant([encode_id(name) for name in names]) for names in (ids.users[::step], ids.items)
-    )
-    # A few users at a time: all pairs with 100,000 items do not fit into memory.
-    block = max(1, PAIRS_PER_BATCH // len(items))
-    outputs = np.concatenate(
-        [_outputs(model, users[k : k + block], items) for k in range(0, len(users), block)]
-    )
-    ratings, scores = np.moveaxis(outputs, -1, 0)
-    for table in (scores, ratings):
+    num_users = min(MAX_PROBE_USERS, max(1, MAX_PROBE_PAIRS // len(ids.items)))
+    step = -(-len(ids.users) // num_users)
+    users = tf.constant([encode_id(name) for name in ids.users[::step]])
+    for table_of in (_scores, _ratings):
+        table = table_of(model, users)
         centred = table.astype("float64")
         centred -= centred.mean(1, keepdims=True)
         centred -= centred.mean(0)
@@ -43,17 +38,34 @@ def item_vectors(model: Any) -> np.ndarray | None:
     return None
 
 
-def _outputs(model: Any, users: Any, items: Any) -> np.ndarray:
-    """Return rating and score of every pair, float32 [users, items, 2]."""
-    pairs = {"user": tf.repeat(users, len(items)), "item": tf.tile(items, [len(users)])}
-    outputs = np.asarray(model(pairs, training=False)[:, :2], "float32")
-    return outputs.reshape(len(users), len(items), 2)
+def _scores(model: Any, users: Any) -> np.ndarray:
+    """Return the score of every pair, float32 [users, items]."""
+    ids = ids_of(model)
+    items = tf.range(1, len(ids.items) + 1)
+    return np.asarray(list_scorer_of(model).list_scores(ids.user_numbers.lookup(users), items))
+
+
+def _ratings(model: Any, users: Any) -> np.ndarray:
+    """Return the rating of every pair, float32 [users, items]."""
+    items = tf.constant([encode_id(name) for name in ids_of(model).items])
+    # A few users at a time: all pairs with 100,000 items do not fit into memory.
+    block = max(1, PAIRS_PER_BATCH // len(items))
+    rows = []
+    for start in range(0, len(users), block):
+        some = users[start : start + block]
+        pairs = {"user": tf.repeat(some, len(items)), "item": tf.tile(items, [len(some)])}
+        outputs = np.asarray(model(pairs, training=False), "float32")
+        rows.append(outputs[:, 0].reshape(len(some), len(items)))
+    return np.concatenate(rows)
 
 
 def _components(table: np.ndarray) -> np.ndarray:
-    """Reduce the columns of a table to unit vectors of few components."""
-    _, values, right = np.linalg.svd(table, full_matrices=False)
-    rows = right.T[:, :MAX_COMPONENTS] * values[:MAX_COMPONENTS]
+    """Reduce the columns of a table to unit vectors of few components.
+
+    The directions are the leading left singular vectors of the table.
+    """
+    _, directions = np.linalg.eigh(table @ table.T)
+    rows = table.T @ directions[:, ::-1][:, :MAX_COMPONENTS]
     lengths = np.linalg.norm(rows, axis=1, keepdims=True)
     return (rows / np.maximum(lengths, 1e-9 * lengths.max())).astype("float32")
 
@@ -72,15 +84,23 @@ def most_similar(model: Any, vectors: Any, items: Any, k: Any) -> tuple[Any, Any
 
     """
     ids = ids_of(model)
-    index = {name: number for number, name in enumerate(ids.items)}
-    offered = tf.constant([index[name] for name in ids.offered], "int32")
-    numbers = ids.item_numbers.lookup(require_few(items, len(ids.offered), "items")) - 1
-    queries = tf.gather(vectors, tf.maximum(numbers, 0))
-    similarity = tf.matmul(queries, tf.gather(vectors, offered), transpose_b=True)
-    itself = numbers[:, None] == offered[None]
+    numbers = ids.item_numbers.lookup(require_few(items, len(ids.offered), "items"))
+    queries = vectors_of(vectors, numbers)
+    similarity = tf.matmul(queries, offered_vectors(ids, vectors), transpose_b=True)
+    itself = numbers[:, None] == ids.offered_numbers[None]
     top = tf.math.top_k(
         tf.where(itself, -BELOW_ALL, similarity), tf.clip_by_value(k, 0, len(ids.offered))
     )
-    is_item = (numbers >= 0)[:, None] & (top.values > -BELOW_ALL)
+    is_item = (numbers > 0)[:, None] & (top.values > -BELOW_ALL)
     names = tf.gather(catalogue(ids), top.indices)
     return tf.where(is_item, names, ""), tf.where(is_item, top.values, 0.0)
+
+
+def vectors_of(vectors: Any, numbers: Any) -> Any:
+    """Return the vectors of items by number; for unknown items, number 0, those of any item."""
+    return tf.gather(vectors, tf.maximum(numbers - 1, 0))
+
+
+def offered_vectors(ids: Any, vectors: Any) -> Any:
+    """Return the vectors of the items that can be recommended, without a copy if those are all."""
+    return vectors if ids.offered is ids.items else vectors_of(vectors, ids.offered_numbers)

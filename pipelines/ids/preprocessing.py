@@ -108,23 +108,36 @@ class Ids(keras.layers.Layer):
         index_of = {name: number for number, name in enumerate(self.items, 1)}
         return np.array([index_of[name] for name in self.offered], "int32")
 
+    def offered_indices(self, numbers: Any) -> Any:
+        """Return the indices in `offered` of items by number, int32 [n]; -1 for other items."""
+        if self._offered_indices is None:
+            return numbers - 1
+        indices = tf.gather(self._offered_indices, tf.maximum(numbers - 1, 0))
+        return tf.where(numbers > 0, indices, -1)
+
+    def histories_of(self, users: Any, *, in_test: bool) -> Any:
+        """Return the numbers of the items of users (string [n]), ragged int32 [n, items].
+
+        `in_test` includes interactions only seen in test pairs.
+        """
+        numbers = self.user_numbers.lookup(users)
+        first = tf.gather(self.starts.value, numbers)
+        positions = tf.ragged.range(first, tf.gather(self.starts.value, numbers + 1))
+        items = positions.with_values(tf.gather(self.interactions.value, positions.values))
+        if in_test:
+            return items
+        is_counted = tf.gather(self.in_test.value, positions.values) == 0
+        return tf.ragged.boolean_mask(items, positions.with_values(is_counted))
+
     def interactions_of(self, users: Any, *, in_test: bool) -> Any:
         """Return the interactions of users (string [n]) as int32 [m, 2]: user index, item index.
 
         Item indices refer to `offered`. `in_test` includes interactions only seen in test pairs.
         """
-        numbers = self.user_numbers.lookup(users)
-        first = tf.gather(self.starts.value, numbers)
-        counts = tf.gather(self.starts.value, numbers + 1) - first
-        positions = tf.ragged.range(first, first + counts)
-        rows = tf.cast(positions.value_rowids(), "int32")
-        items = tf.gather(self.interactions.value, positions.values) - 1
-        if self._offered_indices is not None:
-            items = tf.gather(self._offered_indices, items)
-        counted = items >= 0
-        if not in_test:
-            counted &= tf.gather(self.in_test.value, positions.values) == 0
-        return tf.boolean_mask(tf.stack([rows, items], 1), counted)
+        items = self.histories_of(users, in_test=in_test)
+        rows = tf.cast(items.value_rowids(), "int32")
+        indices = self.offered_indices(items.values)
+        return tf.boolean_mask(tf.stack([rows, indices], 1), indices >= 0)
 
     def compute_output_spec(self, raw: dict[str, Any]) -> dict[str, Any]:
         """Return the specs: numbers of the same shape."""

@@ -62,7 +62,11 @@ def parse_request(body: bytes, servable: Servable) -> PredictRequest:
         else _columns(content[COLUMNS], signature)
     )
     values = read_cells(values, signature, servable)
-    arrays = {name: array(values[name], one, name) for name, one in signature.inputs.items()}
+    arrays = signature.defaults | {
+        name: array(values[name], one, name)
+        for name, one in signature.inputs.items()
+        if name in values
+    }
     check(signature, arrays)
     return PredictRequest(signature, arrays, ROWS in content)
 
@@ -160,16 +164,24 @@ def _columns(columns: Any, signature: Signature) -> dict[str, Any]:
                 f"required: {', '.join(names)}"
             )
         return dict.fromkeys(names, columns)
+    optional = signature.defaults.keys()
     for name in names:
-        if name not in columns:
+        if name not in columns and name not in optional:
             raise invalid(f"Missing named input: {name} in 'inputs' object.")
+    # TensorFlow Serving ignores other names; but a wrong name of an optional input would be a
+    # request that is silently another one.
+    if optional and (wrong := sorted(columns.keys() - names)):
+        raise invalid(
+            f"Received the input {wrong[0]!r}; expected inputs of {signature.name!r}: "
+            f"{', '.join(names)}"
+        )
     return columns
 
 
 def encode_response(request: PredictRequest, arrays: dict[str, np.ndarray]) -> bytes:
     """Return the body of a response, in rows or columns like the request. Raises RequestError."""
     values = {name: _values(name, one) for name, one in arrays.items()}
-    if values.keys() == RANKED_LIST_OUTPUTS and arrays["items"].ndim == 2:
+    if values.keys() >= RANKED_LIST_OUTPUTS and arrays["items"].ndim == 2:
         values = _without_padding(values)
     key = "predictions" if request.rows else "outputs"
     content: dict[str, Any] = {key: values if len(values) > 1 else next(iter(values.values()))}
@@ -188,12 +200,32 @@ def encode_response(request: PredictRequest, arrays: dict[str, np.ndarray]) -> b
     return json.dumps(_non_finite_content(content), ensure_ascii=False).encode()
 
 
-def _without_padding(lists: dict[str, Any]) -> dict[str, list]:
-    """Remove the empty names that pad lists of items to the width of the tensor."""
-    lengths = [sum(map(bool, items)) for items in lists["items"]]
-    return {
-        name: [row[:length] for row, length in zip(rows, lengths, strict=True)]
-        for name, rows in lists.items()
+def _without_padding(outputs: dict[str, Any]) -> dict[str, Any]:
+    """Remove the empty names that pad lists of items to the width of the tensor.
+
+    The other outputs of these lists, and the reasons of each item, are shortened too.
+    """
+    outputs = _without_empty_names(outputs, "items", ("scores", "reasons", "similarities"))
+    if "reasons" not in outputs:
+        return outputs
+    rows = [
+        _without_empty_names(
+            {"reasons": reasons, "similarities": numbers}, "reasons", ("similarities",)
+        )
+        for reasons, numbers in zip(outputs["reasons"], outputs["similarities"], strict=True)
+    ]
+    return outputs | {name: [row[name] for row in rows] for name in ("reasons", "similarities")}
+
+
+def _without_empty_names(
+    outputs: dict[str, Any], names: str, others: tuple[str, ...]
+) -> dict[str, Any]:
+    """Shorten the lists of names by the empty ones at their ends, and those of other outputs."""
+    lengths = [sum(map(bool, row)) for row in outputs[names]]
+    return outputs | {
+        name: [row[:length] for row, length in zip(outputs[name], lengths, strict=True)]
+        for name in (names, *others)
+        if name in outputs
     }
 
 

@@ -1,11 +1,13 @@
-/** Ids: recommended items for a user, a predicted rating, and similar items. */
+/** Ids: recommended items for a user or for liked items, a predicted rating, and similar items. */
 
 import { predict } from "./api.js";
-import { fill } from "./predictions.js";
-import { debounce, examples, field, newId, h, number, examplesTitle } from "./dom.js";
+import { debounce, examples, examplesTitle, field, h, newId, number } from "./dom.js";
+import { itemList } from "./item_list.js";
+import { highlight, showItems, similarItems } from "./item_tables.js";
 
 const NUM_SIMILAR = 8;
 const DEBOUNCE_MILLISECONDS = 250;
+const WITH_OPTIONS = "recommend_with"; // exports of older versions lack this signature
 
 export function mount(view) {
   const { about } = view;
@@ -17,17 +19,27 @@ export function mount(view) {
   const item = h("input", { list: items.id, autocomplete: "off", spellcheck: "false" });
   const k = h("input", { type: "number", min: "1", max: "50", value: "10", inputmode: "numeric" });
   const seen = h("input", { type: "checkbox", checked: true, id: newId("seen") });
+  const diversity = h("input", { type: "range", min: "0", max: "1", step: "0.1", value: "0" });
+  const changed = () => update();
+  const liked = itemList("Liked items", "in place of a user; Enter adds an item", items.id, () => {
+    if (liked.items.length) user.value = "";
+    update();
+  });
+  const only = itemList("Only these items", "", items.id, changed);
+  const exclude = itemList("Leave out", "", items.id, changed);
+  const hasOptions = about.signatures[WITH_OPTIONS] !== undefined;
   const hasSimilar = about.signatures.similar !== undefined;
   const rating = h("p", { class: "headline small-headline" });
 
   /** Show the predicted rating of the pair, and similar items. */
   const showPair = async (signal) => {
     const pair = { user: user.value, item: item.value };
-    if (!pair.user || !pair.item) return view.showExplanation("Selected item");
+    if (!pair.item || !(pair.user || liked.items.length)) return view.showExplanation("Selected item");
     const [predicted] = await predict(view.model, { instances: [pair] }, signal);
     rating.replaceChildren(number(predicted.rating), h("span", {}, "predicted rating" + spread(predicted)));
     highlight(view, pair.item);
-    const parts = [rating, h("p", { class: "soft small" }, `of ${pair.item} by ${pair.user}`)];
+    const by = pair.user || "an unknown user";
+    const parts = [rating, h("p", { class: "soft small" }, `of ${pair.item} by ${by}`)];
     if (hasSimilar) {
       const body = { signature_name: "similar", inputs: { item: [pair.item], k: NUM_SIMILAR } };
       parts.push(...similarItems(await predict(view.model, body, signal), pair.item, choose));
@@ -38,46 +50,81 @@ export function mount(view) {
     item.value = name;
     view.run(showPair);
   };
-  /** Show the recommended items of the user. */
+  /** Show the recommended items. */
   const showList = async (signal) => {
     const recommended = await predict(view.model, listBody(), signal);
     const names = recommended.items[0].filter(Boolean);
-    if (!names.length) return showEmptyList(view, user.value);
+    if (!names.length) return showEmptyList(recommended.unknown);
     const instances = names.map((name) => ({ user: user.value, item: name }));
     const ratings = await predict(view.model, { instances }, signal);
-    showItems(view, names, recommended.scores[0], ratings, choose);
+    showItems(view, recommended, ratings, choose);
     if (!item.value) item.value = names[0];
     await showPair(signal);
   };
-  const listBody = () => ({
-    signature_name: "recommend",
-    inputs: { user: [user.value], k: Math.max(1, Number(k.value) || 1), exclude_seen: seen.checked },
-  });
+  const showEmptyList = (unknown = []) => {
+    const notes = [
+      only.items.length + exclude.items.length
+        ? "No item is left. Remove items from the filters."
+        : `${user.value} has seen every item. Uncheck \u201cExclude seen items\u201d.`,
+      unknown.length ? `Unknown items: ${unknown.join(", ")}.` : "",
+    ];
+    view.prediction.replaceChildren(h("p", { class: "soft idle" }, notes.join(" ")));
+    view.showExplanation("Selected item");
+  };
+  const listBody = () => {
+    const inputs = { k: Math.max(1, Number(k.value) || 1), exclude_seen: seen.checked };
+    if (!hasOptions) return { signature_name: "recommend", inputs: { user: [user.value], ...inputs } };
+    if (liked.items.length) inputs.liked = [liked.items];
+    else inputs.user = [user.value];
+    if (only.items.length) inputs.only = only.items;
+    if (exclude.items.length) inputs.exclude = exclude.items;
+    if (Number(diversity.value)) inputs.diversity = Number(diversity.value);
+    return { signature_name: WITH_OPTIONS, inputs };
+  };
   const update = () => {
-    if (!user.value) return view.showHint("Enter a user. Unknown users get the most popular items.");
+    if (!user.value && !liked.items.length) {
+      return view.showHint("Enter a user. Unknown users get the most popular items.");
+    }
     view.showCommand(listBody());
     return view.run(showList);
   };
   const updateSoon = debounce(DEBOUNCE_MILLISECONDS, update);
-  for (const input of [user, k, seen]) input.addEventListener("input", updateSoon);
+  user.addEventListener("input", () => liked.set([]));
+  for (const input of [user, k, seen, diversity]) input.addEventListener("input", updateSoon);
   item.addEventListener("input", debounce(DEBOUNCE_MILLISECONDS, () => view.run(showPair)));
   const pick = (position) => {
     user.value = names[position];
     item.value = "";
+    liked.set([]);
     update();
   };
+  const options = h("details", {},
+    h("summary", {}, "Filters and diversity"),
+    h("div", { class: "cells" }, only.element, exclude.element,
+      hasSimilar && field("Diversity", diversity, "how much the items differ from each other")));
   view.input.append(
     field("User", user, "a known user, or any other id"), users,
     examples(names.slice(0, 6), pick, about.users.length ? "Known users" : examplesTitle(about)) ?? "",
+    hasOptions ? liked.element : "",
     h("div", { class: "row fields" },
       field("List length", k),
       h("div", { class: "check" }, seen, h("label", { for: seen.id }, "Exclude seen items"))),
+    hasOptions ? options : "",
     h("hr"),
     field("Selected item", item, "shows the predicted rating by this user, and similar items"), items,
   );
-  view.readInput = () => [user.value, item.value, k.value, seen.checked];
+  const inputs = [user, item, k, diversity];
+  const lists = [liked, only, exclude];
+  view.readInput = () => ({
+    values: inputs.map((input) => input.value),
+    lists: lists.map((list) => list.items),
+    seen: seen.checked,
+  });
   if (view.previousInput) {
-    [user.value, item.value, k.value, seen.checked] = view.previousInput;
+    const { previousInput } = view;
+    inputs.forEach((input, position) => { input.value = previousInput.values[position]; });
+    lists.forEach((list, position) => list.set(previousInput.lists[position]));
+    seen.checked = previousInput.seen;
     update();
   } else if (names.length) pick(0);
   else update();
@@ -90,63 +137,4 @@ function spread(predicted) {
 
 function option(value) {
   return h("option", { value });
-}
-
-function showEmptyList(view, name) {
-  const text = `${name} has seen every item. Uncheck \u201cExclude seen items\u201d.`;
-  view.prediction.replaceChildren(h("p", { class: "soft idle" }, text));
-  view.showExplanation("Selected item");
-}
-
-function showItems(view, names, scores, ratings, choose) {
-  const known = scores.filter(Number.isFinite);
-  const [low, high] = [Math.min(0, ...known), Math.max(...known)];
-  const rows = names.map((name, position) => {
-    const share = (scores[position] - low) / (high - low || 1);
-    const button = h("button", { type: "button", class: "link", click: () => choose(name) }, name);
-    return h("tr", { "data-item": name },
-      h("td", { class: "rank" }, String(position + 1)),
-      h("th", { scope: "row" }, button),
-      h("td", { class: "wide-cell", "aria-hidden": "true" },
-        h("span", { class: "track" }, fill(share))),
-      h("td", { class: "value" }, number(scores[position], high)),
-      h("td", { class: "value" }, number(ratings[position].rating)));
-  });
-  view.prediction.replaceChildren(
-    h("table", { class: "list" },
-      h("caption", { class: "visually-hidden" }, "Recommended items for this user"),
-      h("thead", {}, h("tr", {},
-        h("th", { scope: "col", class: "rank" }, "#"),
-        h("th", { scope: "col" }, "Item"),
-        h("th", { scope: "col", class: "wide-cell", "aria-hidden": "true" }),
-        h("th", { scope: "col", class: "value" }, "Score"),
-        h("th", { scope: "col", class: "value" }, "Rating"))),
-      h("tbody", {}, rows)),
-    h("p", { class: "soft small" }, "Sorted by score. Rating: the predicted rating by this user. " +
-      "Select an item to see similar ones."),
-  );
-  view.announce(`Top of ${names.length}: ${names.slice(0, 3).join(", ")}`);
-}
-
-function highlight(view, name) {
-  for (const row of view.prediction.querySelectorAll("tr[data-item]")) {
-    row.classList.toggle("chosen", row.dataset.item === name);
-  }
-}
-
-function similarItems(similar, name, choose) {
-  const names = similar.items[0];
-  if (!names.length || !names[0]) {
-    return [h("p", { class: "soft" }, `No similar items are known for ${name}.`)];
-  }
-  const lines = names.map((other, position) =>
-    h("li", {},
-      h("button", { type: "button", class: "link label", click: () => choose(other) }, other),
-      h("span", { class: "track" }, fill(similar.scores[0][position])),
-      h("span", { class: "value" }, similar.scores[0][position].toFixed(2))));
-  return [
-    h("h3", {}, `Similar to ${name}`),
-    h("ol", { class: "similar" }, lines),
-    h("p", { class: "soft small" }, "1: always recommended to the same users; 0: as often as by chance."),
-  ];
 }
