@@ -13,6 +13,7 @@ from apps.options import CommonOptions
 
 LIST_LENGTH = 10  # by default
 MAX_LIST_LENGTH = 1000
+ITEM_LISTS = ("liked", "only", "exclude", "only_with", "exclude_with")
 if typing.TYPE_CHECKING:
     Items = Any  # lists are accepted too, and become comma-separated ids
 else:
@@ -32,6 +33,11 @@ class PredictOptions(CommonOptions):
     """Recommend only these items."""
     exclude: Items = ""
     """Recommend none of these items."""
+    only_with: Items = ""
+    """Recommend only items with these attributes, COLUMN=VALUE of the table of --items: of several
+    of a column any, but one of each column."""
+    exclude_with: Items = ""
+    """Recommend no items with one of these attributes."""
     diversity: float = bounded(0.0, 0.0)
     """Weight from 0 to 1 of the difference between the items of a list."""
     k: int = bounded(LIST_LENGTH, 1, MAX_LIST_LENGTH + 1)
@@ -40,7 +46,7 @@ class PredictOptions(CommonOptions):
     """Name the user's items, or the liked ones, that are most similar to each item of a list."""
 
     def __post_init__(self) -> None:
-        for name in ("liked", "only", "exclude"):
+        for name in ITEM_LISTS:
             if not isinstance(value := getattr(self, name), str):
                 object.__setattr__(self, name, _comma_separated(name, value))
         super().__post_init__()
@@ -49,7 +55,7 @@ class PredictOptions(CommonOptions):
 
     def list_flags(self) -> list[str]:
         """Return the flags about lists whose values are not those by default."""
-        own = ("liked", "only", "exclude", "diversity", "k", "why")
+        own = (*ITEM_LISTS, "diversity", "k", "why")
         fields = [field for field in dataclasses.fields(self) if field.name in own]
         return [flag_of(one.name) for one in fields if getattr(self, one.name) != one.default]
 
@@ -71,7 +77,7 @@ def _comma_separated(name: str, items: Any) -> str:
     wrong = [one for one in items if not _is_id(one)] if is_list else [items]
     if wrong:
         raise FieldError(
-            f"Received {name} with {wrong[0]!r}; expected a list of items, texts or whole numbers."
+            f"Received {name} with {wrong[0]!r}; expected a list of texts or whole numbers."
         )
     line = io.StringIO()
     csv.writer(line, lineterminator="").writerow(items)

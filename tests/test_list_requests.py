@@ -109,7 +109,7 @@ def test_a_batch_holds_users_and_liked_items(ask):
         np.testing.assert_array_equal(together["items"][row], one["items"][0])
         np.testing.assert_array_equal(together["reasons"][row], one["reasons"][0])
     assert ask(user=[""], liked=liked, k=6)["items"].shape == (3, 6)
-    assert ask(user=[], k=6)["items"].shape == (0, 6)
+    assert ask(user=tf.zeros([0], tf.string), k=6)["items"].shape == (0, 6)
 
 
 def test_filters_restrict_the_candidates(ask):
@@ -320,10 +320,10 @@ def test_items_of_nearly_equal_values_may_change_places():
 def test_wrong_reasons_fail_the_export(exported, tmp_path, monkeypatch):
     right = requested_lists.nearest_of_history
 
-    def farthest(vectors, numbers, history):
-        return right(-vectors, numbers, history)
+    def of_other_users(vectors, numbers, history):
+        return right(vectors, numbers, history[::-1])
 
-    monkeypatch.setattr(requested_lists, "nearest_of_history", farthest)
+    monkeypatch.setattr(requested_lists, "nearest_of_history", of_other_users)
     with pytest.raises(ParityError, match="in recommend_with: "):
         savedmodel.write(exported(Recommender), tmp_path)
 

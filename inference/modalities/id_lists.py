@@ -15,7 +15,7 @@ from inference.modalities.id_predictions import (
     id_line,
     ratings,
 )
-from inference.options import PredictOptions, parse_items
+from inference.options import ITEM_LISTS, PredictOptions, parse_items
 from inference.request_errors import RequestError
 from inference.values import as_list, is_table
 from pipelines.ids.numbering import encode_id
@@ -109,15 +109,13 @@ def _rows(
 
 def _call(run: Run, options: PredictOptions, user: bytes) -> dict[str, np.ndarray]:
     """Return the outputs for one list. Raises ListError if the model has none."""
-    liked, only, exclude = (
-        as_texts([encode_id(item) for item in parse_items(text)] or [b""])
-        for text in (options.liked, options.only, options.exclude)
-    )
-    inputs = {
+    lists = {
+        name: as_texts([encode_id(item) for item in parse_items(getattr(options, name))] or [b""])
+        for name in ITEM_LISTS
+    }
+    inputs = lists | {
         "user": as_texts([user]),
-        "liked": liked[None],
-        "only": only,
-        "exclude": exclude,
+        "liked": lists["liked"][None],
         "k": np.int32(options.k),
         "exclude_seen": np.bool_(True),
         "diversity": np.float32(options.diversity),

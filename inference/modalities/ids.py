@@ -227,9 +227,13 @@ def _lists(ids: "Ids") -> Lists:
 
 
 def model_info(run: Run, *, with_examples: bool = False) -> dict[str, Any]:
-    """Return example items, and example users if `with_examples`."""
+    """Return example items and their attributes; and example users if `with_examples`."""
     ids = ids_of(run.model)
-    examples = {"users": ids.users if with_examples else [], "items": ids.offered}
+    examples = {
+        "users": ids.users if with_examples else [],
+        "items": ids.offered,
+        "attributes": ids.attributes.texts,
+    }
     return {
         kind: [encode_id(name).decode("utf-8", "replace") for name in names[:NUM_EXAMPLE_IDS]]
         for kind, names in examples.items()

@@ -77,7 +77,8 @@ def with_new_items(
     import keras
 
     raw = {name: keras.Input((), dtype="string", name=name) for name in ("user", "item")}
-    numbers = ids_of(model).with_items(items)(raw)
+    kinds = layer.contents["item"].cell_reading().kinds
+    numbers = ids_of(model).with_items(items, columns, kinds)(raw)
     return keras.Model(raw, layer.with_items(columns)(numbers), name=model.name)
 
 

@@ -7,7 +7,12 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from inference.modalities.candidates import candidates, unknown_items
+from inference.modalities.candidates import (
+    Filters,
+    candidates,
+    unknown_attributes,
+    unknown_items,
+)
 from inference.modalities.diversity import diverse_positions
 from inference.modalities.item_scores import catalogue, ids_of, list_scorer_of, max_batch_size
 from inference.modalities.item_similarity import offered_vectors
@@ -17,6 +22,7 @@ from pipelines.ids.numbering import encode_id
 
 MAX_LISTED_ITEMS = 2**16  # of all lists of a request
 MAX_LIKED_ITEMS = 1000  # of a person
+MAX_NAMED = 5  # attributes or columns in a message
 NO_SIMILARITY = "because this model recommends the same items to all users"
 
 
@@ -27,8 +33,10 @@ class ListRequest(NamedTuple):
         user: string [n].
         liked: string [n, l]; a row with a known item is scored by these items, not by the user.
             `user` or `liked` may have a single row, which counts for all.
-        only: string [m]; recommend only these items, or any if it is empty.
-        exclude: string [m]; recommend none of these items.
+        only: see `Filters`, as for the next three.
+        exclude: of items.
+        only_with: of attributes.
+        exclude_with: of attributes.
         k: int32 []; length of the lists, at most all items.
         exclude_seen: bool []; leave out interactions of the user. Liked items never are in a list.
         diversity: float32 [], 0 to 1; the weight of `diverse_positions`.
@@ -39,9 +47,16 @@ class ListRequest(NamedTuple):
     liked: Any
     only: Any
     exclude: Any
+    only_with: Any
+    exclude_with: Any
     k: Any
     exclude_seen: Any
     diversity: Any
+
+    @property
+    def filters(self) -> Filters:
+        """The filters of candidates."""
+        return Filters(self.only, self.exclude, self.only_with, self.exclude_with)
 
 
 class Scored(NamedTuple):
@@ -63,11 +78,11 @@ def recommend_with(model: Any, vectors: Any, request: ListRequest) -> dict[str, 
 
     `items` and `scores` are [n, k], `reasons` and `similarities` [n, k, r], each filled up with
     empty names and 0; `unknown` [u] are the names of items that training has not seen. Raises
-    tf.errors.InvalidArgumentError for requests that are too large, and for a diversity that is not
-    in [0, 1], or above 0 if the model has no item vectors.
+    tf.errors.InvalidArgumentError for requests that are too large, for attributes that no item
+    has, and for a diversity that is not in [0, 1], or above 0 if the model has no item vectors.
     """
     ids = ids_of(model)
-    request = _checked(request, len(ids.offered), has_vectors=vectors is not None)
+    request = _checked(request, ids, has_vectors=vectors is not None)
     found = scored(model, request)
     indices, scores = _best(ids, vectors, found.scores, request)
     is_item, offered = tf.math.is_finite(scores), catalogue(ids)
@@ -91,13 +106,14 @@ def scored(model: Any, request: ListRequest) -> Scored:
     seen = ids.histories_of(request.user, in_test=True).to_tensor()
     scores = _scores(model, ids.user_numbers.lookup(request.user), liked, likes)
     left_out = tf.concat([tf.where(request.exclude_seen, seen, 0), liked], 1)
-    allowed = candidates(ids, request.only, request.exclude) & ~_rows_with(ids, left_out)
+    allowed = candidates(ids, request.filters) & ~_rows_with(ids, left_out)
     history = tf.concat([tf.where(likes, 0, seen), liked], 1)
     return Scored(tf.where(allowed, scores, float("-inf")), history)
 
 
-def _checked(request: ListRequest, count: int, *, has_vectors: bool) -> ListRequest:
+def _checked(request: ListRequest, ids: Any, *, has_vectors: bool) -> ListRequest:
     """Return the request with as many rows of `user` as of `liked`, and k in its range."""
+    count, unknown = len(ids.offered), unknown_attributes(ids, request.filters)
     users, (rows, length) = tf.shape(request.user)[0], tf.unstack(tf.shape(request.liked))
     n = tf.where(users == 1, rows, users)
     k = tf.clip_by_value(request.k, 0, count)
@@ -127,10 +143,22 @@ def _checked(request: ListRequest, count: int, *, has_vectors: bool) -> ListRequ
                 diversity,
                 f"a weight from 0 to {highest:g}{why}",
             ),
+            _require(
+                tf.size(unknown) == 0,
+                ["the attributes ", tf.strings.reduce_join(unknown[:MAX_NAMED], separator=", ")],
+                _expected_attributes(ids),
+            ),
         ]
     ):
         user = tf.broadcast_to(request.user, n[None])
         return request._replace(user=user, liked=tf.broadcast_to(request.liked, [n, length]), k=k)
+
+
+def _expected_attributes(ids: Any) -> str:
+    if not ids.attributes.names:
+        return "none, because the model was trained without columns of items (--items)"
+    columns = ", ".join(ids.attributes.columns[:MAX_NAMED])
+    return f"COLUMN=VALUE with a value of training, and a column of categories or lists: {columns}"
 
 
 def _require(is_valid: Any, received: list[Any], expected: str) -> Any:

@@ -17,11 +17,13 @@ DEFAULTS = ListRequest(
     liked=[[""]],
     only=[""],
     exclude=[""],
+    only_with=[""],
+    exclude_with=[""],
     k=LIST_LENGTH,
     exclude_seen=True,
     diversity=0.0,
 )
-NUM_SAMPLES, SAMPLE_LIKED, SAMPLE_EXCLUDED, SAMPLE_DIVERSITY = 8, 3, 2, 0.3
+NUM_SAMPLES, SAMPLE_LIKED, SAMPLE_EXCLUDED, SAMPLE_DIVERSITY = 8, 2, 2, 0.3
 
 
 def _specs() -> ListRequest:
@@ -30,6 +32,8 @@ def _specs() -> ListRequest:
         liked=tf.TensorSpec([None, None], tf.string, "liked"),
         only=tf.TensorSpec([None], tf.string, "only"),
         exclude=tf.TensorSpec([None], tf.string, "exclude"),
+        only_with=tf.TensorSpec([None], tf.string, "only_with"),
+        exclude_with=tf.TensorSpec([None], tf.string, "exclude_with"),
         k=tf.TensorSpec([], tf.int32, "k"),
         exclude_seen=tf.TensorSpec([], tf.bool, "exclude_seen"),
         diversity=tf.TensorSpec([], tf.float32, "diversity"),
@@ -46,11 +50,14 @@ def make_function(model: Any, vectors: Any) -> Any:
         liked: Any = default.liked,
         only: Any = default.only,
         exclude: Any = default.exclude,
+        only_with: Any = default.only_with,
+        exclude_with: Any = default.exclude_with,
         k: Any = default.k,
         exclude_seen: Any = default.exclude_seen,
         diversity: Any = default.diversity,
     ) -> dict[str, Any]:
-        request = ListRequest(user, liked, only, exclude, k, exclude_seen, diversity)
+        filters = only, exclude, only_with, exclude_with
+        request = ListRequest(user, liked, *filters, k, exclude_seen, diversity)
         return recommend_with(model, vectors, request)
 
     return requested
@@ -64,13 +71,16 @@ def samples(model: Any, vectors: Any, raw: dict[str, np.ndarray]) -> dict[str, n
     ids = ids_of(model)
     rows = slice(min(NUM_SAMPLES, max_batch_size(len(ids.offered))))
     users, items = raw["user"].astype("S")[rows], raw["item"].astype("S")
-    liked = np.resize(np.append(items, b"no such item"), (len(users), SAMPLE_LIKED))
+    unknown = np.full(len(users), b"no such item")
+    liked = np.column_stack([np.resize(items, (len(users), SAMPLE_LIKED)), unknown])
     liked[::2] = b""
     request = ListRequest(
         user=users,
         liked=liked,
         only=np.array(DEFAULTS.only, "S"),
         exclude=items[-SAMPLE_EXCLUDED:],
+        only_with=np.array(DEFAULTS.only_with, "S"),
+        exclude_with=np.array([encode_id(text) for text in ids.attributes.texts[:1]] or [b""]),
         k=np.int32(LIST_LENGTH),
         exclude_seen=np.bool_(True),
         diversity=np.float32(0.0 if vectors is None else SAMPLE_DIVERSITY),

@@ -1,14 +1,16 @@
 """The preprocessing layer of ids: numbers of users and items, and each user's interactions."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from pipelines.ids.attributes import NO_ATTRIBUTES, Attributes
 from pipelines.ids.contents import SIDES, known_ids, trained_ids
 from pipelines.ids.numbering import encode_id, number_ids
+from pipelines.rows.packing import Kinds
 from pipelines.splits import Splits
 
 
@@ -26,6 +28,7 @@ class Ids(keras.layers.Layer):
         num_interactions: number of pairs of a known user and a known item.
         trained: number of users, and of items, of the training pairs: the first ones; the others
             are known by their content alone. None: all.
+        attributes: of items, as `Attributes.to_json` writes them. None: there are none.
 
     """
 
@@ -35,9 +38,11 @@ class Ids(keras.layers.Layer):
         items: list[str],
         num_interactions: int,
         trained: Sequence[int] | None = None,
+        attributes: Mapping[str, Any] | None = None,
         **options: Any,
     ) -> None:
         super().__init__(**options)
+        self.attributes = Attributes.from_json(attributes) if attributes else NO_ATTRIBUTES
         self.users, self.items, self.num_interactions = users, items, num_interactions
         self.trained = (len(users), len(items)) if trained is None else tuple(trained)
         self.offered, self._offered_indices = items, None
@@ -46,6 +51,9 @@ class Ids(keras.layers.Layer):
         self.starts = self._add_stored("starts", len(users) + 2)
         self.interactions = self._add_stored("met", num_interactions)
         self.in_test = self._add_stored("in_test", num_interactions)  # 1 for a test pair
+        # TensorFlow has no empty tables.
+        self.attribute_numbers = _table(self.attributes.texts) if self.attributes.names else None
+        self.attribute_pairs = self._add_stored("attributes", *self.attributes.pairs.shape)
         self.built = True
 
     @classmethod
@@ -59,20 +67,31 @@ class Ids(keras.layers.Layer):
         in_test = np.arange(len(users_of_pairs)) >= len(users_of_pairs) - len(splits.test)
         known = np.flatnonzero((users_of_pairs > 0) & (items_of_pairs > 0))
         order = known[np.lexsort((items_of_pairs[known], users_of_pairs[known]))]
-        layer = cls(_texts(users), _texts(items), len(order), trained, name="ids")
+        content = splits.contents.get("item")
+        attributes = Attributes.of(content, number_ids(items, content.ids)) if content else None
+        layer = cls(
+            _texts(users),
+            _texts(items),
+            len(order),
+            trained,
+            attributes and attributes.to_json(),
+            name="ids",
+        )
+        if attributes:
+            layer.attribute_pairs.assign(attributes.pairs)
         layer.starts.assign(np.searchsorted(users_of_pairs[order], np.arange(len(users) + 2)))
         layer.interactions.assign(items_of_pairs[order])
         layer.in_test.assign(in_test[order].astype("int32"))
         return layer
 
-    def _add_stored(self, name: str, count: int) -> Any:
+    def _add_stored(self, name: str, *shape: int) -> Any:
         return self.add_weight(
-            shape=(count,), dtype="int32", trainable=False, initializer="zeros", name=name
+            shape=shape, dtype="int32", trainable=False, initializer="zeros", name=name
         )
 
     def load_own_variables(self, store: Any) -> None:
-        """Load the weights of a file; older files have no `in_test`."""
-        for index, variable in enumerate((self.starts, self.interactions, self.in_test)):
+        """Load the weights of a file; older files have no `in_test` and no attributes."""
+        for index, variable in enumerate(self.weights):
             if str(index) in store:
                 variable.assign(store[str(index)])
 
@@ -83,13 +102,27 @@ class Ids(keras.layers.Layer):
             "item": self.item_numbers.lookup(raw["item"]),
         }
 
-    def with_items(self, items: Sequence[str]) -> "Ids":
-        """Return a layer that knows further items, with which nobody has interacted."""
+    def with_items(
+        self, items: Sequence[str], columns: Mapping[str, np.ndarray], kinds: Kinds
+    ) -> "Ids":
+        """Return a layer that knows further items, with which nobody has interacted.
+
+        `columns` are their packed columns, of these `kinds`.
+        """
+        known = self.attributes._replace(pairs=self.attribute_pairs.numpy())
+        numbers = np.arange(len(items)) + len(self.items) + 1
+        attributes = known.extended(columns, kinds, numbers)
         larger = Ids(
-            self.users, [*self.items, *items], self.num_interactions, self.trained, name=self.name
+            self.users,
+            [*self.items, *items],
+            self.num_interactions,
+            self.trained,
+            attributes.to_json() if attributes.names else None,
+            name=self.name,
         )
-        for own, weight in zip(larger.weights, self.weights, strict=True):
-            own.assign(weight)
+        for name in ("starts", "interactions", "in_test"):
+            getattr(larger, name).assign(getattr(self, name))
+        larger.attribute_pairs.assign(attributes.pairs)
         return larger
 
     def offer(self, items: list[str]) -> None:
@@ -146,7 +179,9 @@ class Ids(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of `__init__`."""
         own = {"users": self.users, "items": self.items, "num_interactions": self.num_interactions}
-        return super().get_config() | own | {"trained": list(self.trained)}
+        attributes = self.attributes.to_json() if self.attributes.names else None
+        more = {"trained": list(self.trained), "attributes": attributes}
+        return super().get_config() | own | more
 
 
 def _table(ids: list[str]) -> Any:

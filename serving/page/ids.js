@@ -27,6 +27,11 @@ export function mount(view) {
   });
   const only = itemList("Only these items", "", items.id, changed);
   const exclude = itemList("Leave out", "", items.id, changed);
+  const attributes = h("datalist", { id: newId("attributes") }, (about.attributes ?? []).map(option));
+  const onlyWith = itemList("Only with", "such as genre=Noir", attributes.id, changed);
+  const excludeWith = itemList("Without", "", attributes.id, changed);
+  const lists = [liked, only, exclude, onlyWith, excludeWith];
+  const hasAttributes = attributes.children.length > 0;
   const hasOptions = about.signatures[WITH_OPTIONS] !== undefined;
   const hasSimilar = about.signatures.similar !== undefined;
   const rating = h("p", { class: "headline small-headline" });
@@ -63,7 +68,7 @@ export function mount(view) {
   };
   const showEmptyList = (unknown = []) => {
     const notes = [
-      only.items.length + exclude.items.length
+      lists.slice(1).some((list) => list.items.length)
         ? "No item is left. Remove items from the filters."
         : `${user.value} has seen every item. Uncheck \u201cExclude seen items\u201d.`,
       unknown.length ? `Unknown items: ${unknown.join(", ")}.` : "",
@@ -78,6 +83,8 @@ export function mount(view) {
     else inputs.user = [user.value];
     if (only.items.length) inputs.only = only.items;
     if (exclude.items.length) inputs.exclude = exclude.items;
+    if (onlyWith.items.length) inputs.only_with = onlyWith.items;
+    if (excludeWith.items.length) inputs.exclude_with = excludeWith.items;
     if (Number(diversity.value)) inputs.diversity = Number(diversity.value);
     return { signature_name: WITH_OPTIONS, inputs };
   };
@@ -101,6 +108,7 @@ export function mount(view) {
   const options = h("details", {},
     h("summary", {}, "Filters and diversity"),
     h("div", { class: "cells" }, only.element, exclude.element,
+      hasAttributes && [onlyWith.element, excludeWith.element, attributes],
       hasSimilar && field("Diversity", diversity, "how much the items differ from each other")));
   view.input.append(
     field("User", user, "a known user, or any other id"), users,
@@ -114,7 +122,6 @@ export function mount(view) {
     field("Selected item", item, "shows the predicted rating by this user, and similar items"), items,
   );
   const inputs = [user, item, k, diversity];
-  const lists = [liked, only, exclude];
   view.readInput = () => ({
     values: inputs.map((input) => input.value),
     lists: lists.map((list) => list.items),
