@@ -4,6 +4,7 @@ import base64
 import http.client
 import json
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -153,7 +154,7 @@ def test_any_request_of_a_list(raw, liked, only, k, diversity):
     inputs = {"liked": liked or [[]], "only": only, "k": k, "diversity": diversity}
     content = {"signature_name": "recommend_with", "inputs": inputs}
     status = raw("POST", "/v1/models/recommender:predict", json.dumps(content))
-    assert (status == 200) == (0 <= diversity <= 1)
+    assert (status == 200) == (0 <= np.float32(diversity) <= 1)
 
 
 @SOME
