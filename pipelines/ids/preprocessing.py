@@ -52,7 +52,8 @@ class Ids(keras.layers.Layer):
         self.interactions = self._add_stored("met", num_interactions)
         self.in_test = self._add_stored("in_test", num_interactions)  # 1 for a test pair
         # TensorFlow has no empty tables.
-        self.attribute_numbers = _table(self.attributes.texts) if self.attributes.names else None
+        names = self.attributes.texts
+        self.attribute_numbers: Any = _table(names) if names else None
         self.attribute_pairs = self._add_stored("attributes", *self.attributes.pairs.shape)
         self.built = True
 
