@@ -35,9 +35,7 @@ INPUTS: dict[ModalityName, Inputs] = {
     "row": Inputs("FILE.csv", "CSV files of rows."),
     "text": Inputs("TEXT", "Texts, or .txt, .csv and .tsv files of them."),
     "ids": Inputs(
-        "USER",
-        "A user to recommend to; USER,ITEM for a rating; or CSV files of such pairs. None with "
-        "--liked.",
+        "USER", "A user to recommend to; USER,ITEM for a rating; or CSV files of such pairs."
     ),
 }
 
