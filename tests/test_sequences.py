@@ -3,6 +3,8 @@
 import csv
 import dataclasses
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -236,6 +238,30 @@ def test_a_resumed_training_equals_an_uninterrupted_one(app, calls, tmp_path, mo
     found = resume.newest_checkpoint(tmp_path / "stopped")
     assert (found.position.epoch, bool(found.position.step)) == (1, calls > 0)
     assert_same(trained(app, tmp_path / "stopped"), undisturbed)
+
+
+TWO_DEVICES = """
+import sys
+from training import startup
+startup.start_tensorflow(2)
+from apps import Recommender
+from apps.recommender import sequence_layers
+from training.distributed.equivalence import compare_devices
+sequence_layers.DROPOUT = 0.0  # each replica draws its own
+how = {"model": "sequence", "split": "user_time", "factors": 2}
+app = Recommender(data=sys.argv[1], optimizer="sgd", learning_rate=0.5, **how)
+found = compare_devices(app)
+assert found.difference <= 1e-5, found
+assert found.moved > 1e-4, found
+"""
+
+
+@pytest.mark.slow
+def test_two_devices_learn_the_same_as_one(data):
+    done = subprocess.run(
+        [sys.executable, "-c", TWO_DEVICES, data], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
 
 
 def test_data_without_order_are_refused(tmp_path, run_cli):

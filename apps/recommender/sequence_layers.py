@@ -163,9 +163,7 @@ class SequenceDotProduct(FactorDotProduct):
 
     """
 
-    def __init__(
-        self, *arguments: Any, width: int, dropout: float = DROPOUT, **options: Any
-    ) -> None:
+    def __init__(self, *arguments: Any, width: int, dropout: float, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.width, self.dropout = width, dropout
         self.unordered_width = self.score_width - width - 1
@@ -202,7 +200,8 @@ def make_layer(
 ) -> SequenceDotProduct:
     """Return the layer of the sequence model; its score has `score_width` columns without order."""
     width = WIDTH_PER_FACTOR * num_factors
-    return SequenceDotProduct(*counts, width=width, score_width=score_width + width + 1, **options)
+    options |= {"score_width": score_width + width + 1}
+    return SequenceDotProduct(*counts, width=width, dropout=DROPOUT, **options)
 
 
 def mixed_rows(unordered: Any, states: Any, items: Any, mix: Any) -> Any:
