@@ -87,9 +87,9 @@ def test_image_formats_are_detected_by_content_not_by_name(place, kind):
 
 
 OTHERS = {
-    "TIFF": ("20 TIFF", lambda: saved("TIFF")),
-    "TIFF that is called JPEG": ("20 TIFF", lambda: saved("TIFF")),
     "JPEG 2000": ("20 JPEG 2000", lambda: saved("JPEG2000")),
+    "JPEG 2000 that is called JPEG": ("20 JPEG 2000", lambda: saved("JPEG2000")),
+    "damaged TIFF": ("20 damaged", lambda: saved("TIFF")[:100]),
     "damaged": ("20 damaged", lambda: saved("JPEG")[:400]),
     "empty": ("20 empty", lambda: b""),
     "pages of errors": ("20 not an image", lambda: b"<html>404</html>"),
@@ -102,7 +102,7 @@ def test_a_class_without_a_readable_image_is_refused(place, name):
     write(place, 2)
     (place / "tulip").mkdir()
     counted, make = OTHERS[name]
-    ending = ".tif" if name == "TIFF" else ".jp2" if name == "JPEG 2000" else ".jpg"
+    ending = ".jp2" if name == "JPEG 2000" else ".jpg"
     for number in range(20):
         (place / "tulip" / f"{number:02}{ending}").write_bytes(make())
     said = rf"no picture of the class tulip \({counted}: tulip/00{ending}, .* and 15 more\) can be"
@@ -123,13 +123,14 @@ def test_an_empty_class_folder_is_noted(place):
 def test_other_formats_are_counted_by_class(place):
     write(place, 2)
     for number in range(7):
-        (place / "rose" / f"{number}.tif").write_bytes(saved("TIFF"))
+        (place / "rose" / f"{number}.jp2").write_bytes(saved("JPEG2000"))
     (place / "rose" / "bomb.png").write_bytes(png_of(20000, 20000))
     said, remedy = folders.source(str(place), SquarePhotos(16), None).notes
     assert said.startswith(
-        "skipped 8 of 10 files of the class rose: 7 TIFF, 1 with too many pixels: rose/bomb.png"
+        "skipped 8 of 10 files of the class rose: 7 JPEG 2000, 1 with too many pixels: "
     )
-    assert remedy == "athanor reads PNG, JPEG, GIF, BMP or WebP: convert the files of TIFF"
+    assert remedy.startswith("athanor reads PNG, JPEG, GIF, BMP, WebP, AVIF")
+    assert remedy.endswith("TIFF: convert the files of JPEG 2000")
 
 
 def test_broken_links_are_skipped(place):

@@ -17,8 +17,8 @@ from pipelines.batches import inference_batch_size
 from pipelines.examples import Batch
 from pipelines.files import atomic_write
 from pipelines.images import pixel_arrays
+from pipelines.images.conversion import readable_names
 from pipelines.images.decoding import decode_all, read_image_content, too_many_pixels_message
-from pipelines.images.formats import SUPPORTED_NAMES
 from pipelines.images.stderr_filter import suppress_decoder_messages
 from training.run import Run
 
@@ -231,7 +231,7 @@ def _predict_files(run: Run, files: list[bytes], names: list[str]) -> list[dict[
 
 
 def _unreadable(name: str, reason: str) -> str:
-    return f"Received the image {name!r}: {reason}; expected a readable {SUPPORTED_NAMES}."
+    return f"Received the image {name!r}: {reason}; expected a readable {readable_names()}."
 
 
 def reading_of(run: Run) -> Any:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from pipelines.images import formats
+from pipelines.images import conversion, formats
 from pipelines.images.orientation import exif_orientation, turned
 
 # A file of 65 kB can hold half a billion pixels; cameras take up to 50 million.
@@ -51,18 +51,21 @@ def decode(encoded: Any, *, upright: bool = True) -> Any:
 
 
 def read_image_bytes(path: Path) -> bytes:
-    """Read the bytes of an image file. Raises ValueError for a JPEG file cut within its header.
+    """Read the bytes of an image file; those of formats that `decode` lacks become PNG.
 
-    The decoder would refuse it too, but would also write a message to standard error.
+    Raises ValueError if they cannot be converted, and for a JPEG file cut within its header: the
+    decoder would refuse it too, but would also write a message to standard error.
     """
     encoded = path.read_bytes()
+    if conversion.is_converted(encoded[: formats.HEADER_BYTES]):
+        return conversion.as_png(encoded, MAX_PIXELS)
     if encoded[:2] == JPEG_START and not _jpeg_header_is_complete(encoded):
         raise ValueError("cut within the header")
     return encoded
 
 
 def read_image_content(path: Path) -> bytes:
-    """Read the bytes of an image file of a supported format, whatever its name.
+    """Read the bytes of an image file of a readable format, whatever its name.
 
     Raises OSError, and ValueError with the reason if it is not a supported image.
     """

@@ -11,7 +11,7 @@ from pipelines.examples import DataError
 from pipelines.files import expand_home
 from pipelines.images import class_folders, folder_walk, skipped_files
 from pipelines.images.class_folders import Classes
-from pipelines.images.formats import SUPPORTED_NAMES, is_supported
+from pipelines.images.conversion import is_readable, readable_names
 from pipelines.images.image_files import (
     SKIPPED,
     Listing,
@@ -26,6 +26,7 @@ from pipelines.splits import Source
 
 # Files with these suffixes are decoded; other files only if their content is an image.
 SUFFIXES = {".png", ".jpg", ".jpeg", ".jpe", ".gif", ".bmp", ".webp"}
+SUFFIXES |= {".tif", ".tiff", ".avif", ".heic", ".heif"}
 
 
 class Scan(NamedTuple):
@@ -102,7 +103,7 @@ def source(
 def _no_class_folders_error(name: str) -> DataError:
     return DataError(
         f"Received folder:{name}, which holds no folders of pictures; expected one a class, "
-        f"or train/, val/ and test/ that hold them, with files of {SUPPORTED_NAMES}."
+        f"or train/, val/ and test/ that hold them, with files of {readable_names()}."
     )
 
 
@@ -118,7 +119,7 @@ def _scan(classes: Classes) -> Scan:
             before = len(scan.paths)
             for path, problem in folder_walk.walk_files(folder, folder):
                 named = path.suffix.lower() in SUFFIXES
-                if problem or not (named or is_supported(folder_walk.read_header(path))):
+                if problem or not (named or is_readable(folder_walk.read_header(path))):
                     scan.skipped.append(
                         SkippedFile(path, label, problem or skipped_files.skip_reason(path))
                     )

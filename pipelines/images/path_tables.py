@@ -10,8 +10,8 @@ import numpy as np
 from pipelines.examples import DataError
 from pipelines.files import expand_home
 from pipelines.images.class_folders import split_named_by
+from pipelines.images.conversion import readable_names
 from pipelines.images.folder_walk import walk_files
-from pipelines.images.formats import SUPPORTED_NAMES
 from pipelines.images.image_files import (
     SKIPPED,
     Listing,
@@ -165,6 +165,6 @@ def _no_image_error(kind: str, name: str, table: Table, found: PathColumns) -> D
     return DataError(
         f"Received {kind}:{name}, where no row has the path of a readable picture in "
         f"{found.image!r} ({examples}) and a class in {found.target!r}; expected paths relative "
-        f"to the folder of the table, of {SUPPORTED_NAMES} files. Name other columns with --image "
+        f"to the folder of the table, of {readable_names()} files. Name other columns with --image "
         "and --target."
     )

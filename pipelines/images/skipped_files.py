@@ -9,9 +9,10 @@ import tensorflow as tf
 
 from pipelines.examples import DataError
 from pipelines.files import printable
-from pipelines.images.decoding import MAX_PIXELS, image_size
+from pipelines.images.conversion import TooLargeError, is_readable, readable_names
+from pipelines.images.decoding import MAX_PIXELS, image_size, read_image_bytes
 from pipelines.images.folder_walk import read_header
-from pipelines.images.formats import SUPPORTED_NAMES, UNSUPPORTED_NAMES, format_name, is_supported
+from pipelines.images.formats import UNSUPPORTED_NAMES, format_name
 from pipelines.images.stderr_filter import suppress_decoder_messages
 
 MAX_LISTED_FILES = 5  # in one note
@@ -51,7 +52,7 @@ def skip_reason(path: Path) -> str:
         return "that cannot be opened"
     start = read_header(path)
     return (
-        "empty" if is_empty else "" if is_supported(start) else format_name(start) or "not an image"
+        "empty" if is_empty else "" if is_readable(start) else format_name(start) or "not an image"
     )
 
 
@@ -61,8 +62,10 @@ def decoding_failure(path: Path) -> str:
         return reason
     try:
         with suppress_decoder_messages():
-            is_large = image_size(path.read_bytes()).pixels > MAX_PIXELS
-    except (OSError, tf.errors.InvalidArgumentError):
+            is_large = image_size(read_image_bytes(path)).pixels > MAX_PIXELS
+    except TooLargeError:
+        is_large = True
+    except (OSError, ValueError, tf.errors.InvalidArgumentError):
         return "damaged"
     return "with too many pixels" if is_large else "damaged"
 
@@ -86,7 +89,7 @@ def require_readable_classes(
     raise DataError(
         f"Received folder:{name}, where no picture of the {classes} "
         f"{', '.join(shown[:MAX_LISTED_FILES])}{more} can be read; expected "
-        f"{SUPPORTED_NAMES}. Convert or replace these files, or move their folder away."
+        f"{readable_names()}. Convert or replace these files, or move their folder away."
     )
 
 
@@ -104,7 +107,7 @@ def notes(root: Path, skipped: list[SkippedFile], totals: Counter[str]) -> Itera
         reasons = _reasons_and_files([file for file in skipped if not file.label], root)
         yield f"skipped {loose} {'file' if loose == 1 else 'files'} in no class folder: {reasons}"
     if formats := sorted({file.reason for file in skipped if file.is_other_format}):
-        yield f"athanor reads {SUPPORTED_NAMES}: convert the files of {', '.join(formats)}"
+        yield f"athanor reads {readable_names()}: convert the files of {', '.join(formats)}"
 
 
 def _reasons_and_files(skipped: list[SkippedFile], root: Path) -> str:
