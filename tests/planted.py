@@ -643,10 +643,10 @@ IMAGE = {
     "text as image": Fault(_text_as_image, "unreadable files", "warning", "train/dog/text.png"),
     "empty file": Fault(_empty_file, "unreadable files", "warning", "test/dog/empty.jpg", "test"),
     "other format": Fault(
-        _saved("train/cat/other.tif", photo(900)),
+        _saved("train/cat/other.jp2", photo(900)),
         "pictures of other formats",
         "warning",
-        "train/cat/other.tif",
+        "train/cat/other.jp2",
     ),
     "image in no class": Fault(
         _saved("train/loose.png", photo(901)),
