@@ -8,7 +8,8 @@ from PIL import Image
 
 from pipelines.images import conversion, folders
 from pipelines.images.conversion import TooLargeError, as_png, is_converted
-from pipelines.images.decoding import MAX_PIXELS, decode, read_image_bytes, read_image_content
+from pipelines.images.decoding import MAX_PIXELS, decode
+from pipelines.images.file_bytes import read_image_bytes, read_image_content
 from pipelines.images.photos import SquarePhotos
 
 ACROSS, DOWN = np.meshgrid(np.arange(40), np.arange(30))

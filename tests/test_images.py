@@ -12,7 +12,8 @@ from PIL import Image
 from apps import Mnist
 from pipelines.examples import DataError, Examples
 from pipelines.images import pixelwise
-from pipelines.images.decoding import decode, read_image_bytes
+from pipelines.images.decoding import decode
+from pipelines.images.file_bytes import read_image_bytes
 from pipelines.images.photos import FitPhoto
 from pipelines.images.preprocessing import FitImage, Standardize, require_classes
 from pipelines.splits import split_source

@@ -18,7 +18,8 @@ from pipelines.examples import Batch
 from pipelines.files import atomic_write
 from pipelines.images import pixel_arrays
 from pipelines.images.conversion import readable_names
-from pipelines.images.decoding import decode_all, read_image_content, too_many_pixels_message
+from pipelines.images.decoding import decode_all, too_many_pixels_message
+from pipelines.images.file_bytes import read_image_content
 from pipelines.images.stderr_filter import suppress_decoder_messages
 from training.run import Run
 

@@ -16,7 +16,8 @@ from pipelines.decoded import load_or_make
 from pipelines.example_store import store
 from pipelines.examples import Batch, Examples
 from pipelines.files import printable
-from pipelines.images.decoding import decode, read_image_bytes
+from pipelines.images.decoding import decode
+from pipelines.images.file_bytes import read_image_bytes
 from pipelines.images.photos import FitterFactory, ImageShape
 from pipelines.images.skipped_files import SkippedFile, decoding_failure
 from pipelines.images.stderr_filter import suppress_decoder_messages

@@ -10,7 +10,8 @@ import tensorflow as tf
 from pipelines.examples import DataError
 from pipelines.files import printable
 from pipelines.images.conversion import TooLargeError, is_readable, readable_names
-from pipelines.images.decoding import MAX_PIXELS, image_size, read_image_bytes
+from pipelines.images.decoding import MAX_PIXELS, image_size
+from pipelines.images.file_bytes import read_image_bytes
 from pipelines.images.folder_walk import read_header
 from pipelines.images.formats import UNSUPPORTED_NAMES, format_name
 from pipelines.images.stderr_filter import suppress_decoder_messages
