@@ -162,7 +162,14 @@ def bca_of_sums(
 
 def bootstrap_sums(columns: np.ndarray, seed: int = 0) -> np.ndarray:
     """Return the sums of the columns [units, columns] in every resample, [resamples, columns]."""
-    return np.stack([columns[rows].sum(0) for rows in resampled_positions(len(columns), seed)])
+    count = len(columns)
+    # Counting the drawn positions takes a quarter of the time of gathering their rows.
+    return np.stack(
+        [
+            np.bincount(rows, minlength=count).astype("float64") @ columns
+            for rows in resampled_positions(count, seed)
+        ]
+    )
 
 
 def _clipped(estimate: float, low: float, high: float, least: float, most: float) -> Interval:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy.stats import binom, binomtest, kstest, ttest_rel
+from scipy.stats import binom, binomtest, ttest_rel
 from test_intervals import class_predictions, list_predictions
 
 from apps.metrics import metric
@@ -139,9 +139,10 @@ def test_intervals_cover_the_truth_and_p_values_are_uniform(case, count, monkeyp
     assert abs(covered - 0.95) < 0.02 + 2 * np.sqrt(0.95 * 0.05 / len(found)), covered
     if truth == 0:
         p = np.array([one.p for one in found])
-        if found[0].test == "bootstrap":  # the mid-p of few examples has few values
-            assert kstest(p, "uniform").statistic < 0.1, np.quantile(p, [0.05, 0.25, 0.5, 0.75])
         assert np.mean(p < 0.05) < 0.05 + 3 * np.sqrt(0.05 * 0.95 / len(p))
+        # The mid-p of few examples has few values, and of 50 examples a tenth have equal F1.
+        for share in (0.1, 0.25, 0.5, 0.75) if found[0].test == "bootstrap" else ():
+            assert abs(np.mean(p < share) - share) < 3.5 * np.sqrt(share * (1 - share) / len(p))
 
 
 def test_equal_models_are_rarely_called_different():
