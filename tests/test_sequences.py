@@ -21,12 +21,16 @@ from apps.recommender.sequences import Histories, cut_windows, histories, newest
 from evaluation.tasks import ranking, task_of
 from exporting.export import export
 from inference.modalities.item_scores import ids_of, list_scorer_of
+from inference.modalities.requested_lists import ListRequest
+from inference.modalities.requested_signature import DEFAULTS
 from pipelines.examples import DataError
 from training import fitting, resume
 from training.run import Run
 from training.train import train
 
 NUM_ITEMS, NUM_USERS, LENGTH = 60, 300, 14
+RING = np.random.default_rng(0).permutation(NUM_ITEMS)
+SUCCESSOR = np.roll(RING, -1)[np.argsort(RING)]
 
 
 def history_of(*lengths, num_validation=0):
@@ -95,13 +99,12 @@ def test_unknown_items_are_left_out_and_the_newest_kept():
 
 def planted(path, *, with_times=True):
     """Write histories in which an item is mostly followed by its successor on a ring."""
-    random = np.random.default_rng(0)
-    successor = np.roll(ring := random.permutation(NUM_ITEMS), -1)[np.argsort(ring)]
+    random = np.random.default_rng(1)
     rows = []
     for user in range(NUM_USERS):
         taken = [int(random.integers(NUM_ITEMS))]
         while len(taken) < LENGTH:
-            item = int(successor[taken[-1]])
+            item = int(SUCCESSOR[taken[-1]])
             if random.random() < 0.25 or item in taken:
                 item = int(random.choice(np.setdiff1d(np.arange(NUM_ITEMS), taken)))
             taken.append(item)
@@ -220,6 +223,20 @@ def test_the_export_recommends_the_next_item(run):
     assert answer["items"].numpy()[1, 0].decode() == best
     seen = {item.decode() for item in _items_of(run, b"user 1")}
     assert seen and not seen & {item.decode() for item in answer["items"].numpy()[0]}
+
+
+def test_the_export_reads_a_list_of_liked_items_in_order(run):
+    loaded = tf.saved_model.load(run.path / "export" / "1")
+    pairs = np.random.default_rng(2).permutation(NUM_ITEMS)[:40].reshape(-1, 2)
+    pairs = pairs[(SUCCESSOR[pairs] != pairs[:, ::-1]).all(1)]
+    request = ListRequest(*map(tf.constant, DEFAULTS))
+    for order in (pairs, pairs[:, ::-1]):
+        liked = [[f"item {first}", "?", f"item {last}"] for first, last in order]
+        inputs = request._replace(liked=tf.constant(liked), k=tf.constant(3))._asdict()
+        answer = loaded.signatures["recommend_with"](**inputs)
+        expected = [f"item {item}".encode() for item in SUCCESSOR[order[:, 1]]]
+        found = [item in row for item, row in zip(expected, answer["items"].numpy(), strict=True)]
+        assert np.mean(found) > 0.7
 
 
 def _items_of(run, user):
