@@ -59,7 +59,7 @@ def train(
 
 
 def evaluate(run: "Run | Path | str", **options: Any) -> "Scores":
-    """Score a run on its test examples again, and draw its figures into its directory.
+    """Score a run on its test examples again; draw figures and write a report into its directory.
 
     Args:
         run: the run, or its directory.

@@ -9,6 +9,7 @@ from typing import Any
 from evaluation import rounding
 
 MAX_METRICS_PER_TABLE = 6  # with an interval each
+MAX_GAINS_PER_TABLE = 4  # with an interval and a p-value each
 NUMBER = re.compile(r"-?[\d,]*\.?\d+(e[-+]?\d+)?")
 
 
@@ -54,18 +55,20 @@ def print_scores(scored: dict[str, Any]) -> None:
         print(line)
 
 
-def print_columns(columns: list[str], rows: list[list[str]], title: str) -> None:
-    """Print a table of metrics; one with many columns as several tables."""
-    width = _columns_per_table(len(columns) - 1)
+def print_columns(
+    columns: list[str], rows: list[list[str]], title: str, most: int = MAX_METRICS_PER_TABLE
+) -> None:
+    """Print a table of metrics; one with more than `most` columns as several tables."""
+    width = _columns_per_table(len(columns) - 1, most)
     for start in range(1, len(columns), width):
         part = slice(start, start + width)
         cells = [[row[0], *row[part]] for row in rows if any(row[part])]
         print_table([columns[0], *columns[part]], cells, title if start == 1 else "")
 
 
-def _columns_per_table(count: int) -> int:
+def _columns_per_table(count: int, most: int) -> int:
     """Return how many metrics stand side by side, so that tables have about the same width."""
-    num_tables = -(-count // MAX_METRICS_PER_TABLE)
+    num_tables = -(-count // most)
     return -(-count // max(1, num_tables))
 
 
@@ -182,7 +185,7 @@ def print_comparisons(scored: dict[str, Any]) -> None:
     """Print the gain over each baseline in each metric, and its interval."""
     columns, rows, title = comparison_table(scored)
     if rows:
-        print_columns(columns, rows, title)
+        print_columns(columns, rows, title, MAX_GAINS_PER_TABLE)
 
 
 def print_task_tables(scored: dict[str, Any]) -> None:

@@ -44,6 +44,12 @@ class Part(NamedTuple):
     scores: tuple[float, float]
     growth: float | None
 
+    @property
+    def text(self) -> str:
+        """The scores and the gain, as a sentence without the outcome."""
+        gain = gain_text(self.comparison, *self.scores, self.baseline)
+        return f"{self.metric} {gain}."
+
 
 class Verdict(NamedTuple):
     """Whether the model is better than the best baseline.
@@ -65,7 +71,12 @@ class Verdict(NamedTuple):
     def to_json(self) -> dict[str, Any]:
         """Return the value in scores.json, without the findings."""
         parts = [
-            {"outcome": one.outcome, "metric": one.metric, "baseline": one.baseline}
+            {
+                "outcome": one.outcome,
+                "metric": one.metric,
+                "baseline": one.baseline,
+                "text": one.text,
+            }
             for one in self.parts
         ]
         return {
@@ -92,7 +103,7 @@ def judge(
         return Verdict("undecided", "Undecided: there is no baseline to compare with.", [], None)
     parts.sort(key=lambda part: LEAST_FAVOURABLE_FIRST.index(part.outcome))
     outcome = parts[0].outcome
-    sentences = [_sentence(one) for one in parts]
+    sentences = [f"{TITLES[one.outcome]}: {one.text}" for one in parts]
     growth = max((one.growth or 0.0 for one in parts if one.outcome == "undecided"), default=0.0)
     more = max(MIN_MORE, _two_digits((growth - 1) * num_examples)) if growth else None
     if outcome == "undecided":
@@ -164,11 +175,6 @@ def _growth(one: Comparison, margin: float) -> float | None:
         return None
     growth = max(MIN_GROWTH, ((Z + float(ndtri(POWER))) * error / effect) ** 2)
     return growth if growth <= MAX_GROWTH else None
-
-
-def _sentence(part: Part) -> str:
-    text = gain_text(part.comparison, *part.scores, part.baseline)
-    return f"{TITLES[part.outcome]}: {part.metric} {text}."
 
 
 def _needed(more: int | None) -> str:

@@ -1,5 +1,6 @@
 """The report of a run: one page, a model card and JSON, from which a person can decide."""
 
+import html
 import html.parser
 import json
 import shutil
@@ -77,6 +78,8 @@ def test_every_app_has_a_report_that_begins_with_the_verdict(app, evaluated):
         *outline.headings
     }
     assert outline.names.count("img") == len(scores["figures"]) > 1
+    for one in scores["verdict"]["parts"]:
+        assert f"{html.escape(one['text'])}</p>" in text_of(run)
     for name in scores["baselines"]:
         assert f"<td>{name.replace('_', ' ')}</td>" in text_of(run)
 

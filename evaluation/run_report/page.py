@@ -89,8 +89,11 @@ def _verdict(content: dict[str, Any]) -> Iterator[str]:
     verdict, findings = content["verdict"], content["findings"]
     outcome = verdict["outcome"]
     yield f'<header class="{outcome.replace(" ", "-")}"><h1>{TITLES[outcome]}</h1>'
-    text = verdict["text"].removeprefix(f"{TITLES[outcome]}: ")
-    yield f"<p>{html.escape(text[:1].upper() + text[1:])}</p>"
+    if not verdict["parts"]:
+        yield f"<p>{html.escape(verdict['text'])}</p>"
+    for part in verdict["parts"]:
+        title = "" if part["outcome"] == outcome else f"{TITLES[part['outcome']]}: "
+        yield f"<p>{html.escape(title + part['text'])}</p>"
     about = f"{content['title']}; data {content['data']['address']}; {content['about']}"
     yield f'<p class="faint">{html.escape(about)}</p></header>'
     yield from _list("What to do", [one["text"] for one in findings] or [_next_step(outcome)])
