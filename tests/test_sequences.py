@@ -294,6 +294,19 @@ def test_data_without_order_are_refused(tmp_path, run_cli):
     assert "--model sequence with --split random" in error
 
 
+def test_validation_pairs_of_the_lowest_rating_count_too(tmp_path):
+    rows = [(user, item, int(item < 7), item) for user in range(30) for item in range(10)]
+    with (tmp_path / "pairs.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([("user", "item", "rating", "timestamp"), *rows])
+    app = Recommender(data=f"csv:{tmp_path}/pairs.csv", model="sequence", split="user_time")
+    splits = app.load_splits()
+    pairs = histories(splits.train, splits.valid, app.make_preprocessing(splits))
+    assert not pairs.ratings[pairs.is_validation].any()
+    assert (pairs.weights > 0).all()
+    windows = cut_windows(pairs.reweighted(pairs.weights * pairs.is_validation)).with_targets()
+    assert np.count_nonzero(windows.weights) == pairs.is_validation.sum()
+
+
 def test_equal_times_and_users_of_one_pair_are_refused(tmp_path):
     path = tmp_path / "pairs.csv"
     rows = [(user, item, 7) for user in "abcdefgh" for item in "uvwxyz"]

@@ -54,14 +54,16 @@ class Recommender(App):
     """Address of the data: embedded, the path of a table, - for standard input, or tfds:NAME."""
     epochs: int = bounded(20, 1)
     """Maximum number of passes over the training pairs; for bayes, of blocks of 20 sweeps of the
-    sampler, or 5 of two million ratings or more. The first epoch is the means alone."""
+    sampler, or 5 of two million ratings or more. The first epoch is the means alone. sequence
+    chooses the weights of its models in one more epoch."""
     batch_size: int | None = bounded(None, 1)
-    """Pairs in one step of svdpp, by default 1,024; bayes uses all at once."""
+    """Pairs in one step of svdpp or sequence, by default 1,024, in sequence fewer of few pairs;
+    bayes uses all at once."""
     optimizer: str = "adam"
-    """Optimizer of svdpp: one of Athanor or of keras.optimizers, in lower case."""
+    """Optimizer of svdpp or sequence: one of Athanor or of keras.optimizers, in lower case."""
     learning_rate: float | None = bounded(None, 1e-12)
-    """Peak learning rate of svdpp; by default 0.005 for adam, otherwise the optimizer's own
-    default."""
+    """Peak learning rate of svdpp or sequence; by default 0.005 for adam, otherwise the optimizer's
+    own default."""
     user: str = ""
     """Column of users; by default user_id or a similar name."""
     item: str = ""

@@ -17,6 +17,7 @@ from pipelines.splits import Splits
 from pipelines.tables.table import Tables
 
 LENGTH = 50  # items that the network reads of a user, the newest ones
+MIN_WEIGHT = 0.01  # of a pair of the lowest rating, so that some validation pair always counts
 MAX_ITEMS = 50_000  # the network scores all items after each position
 
 
@@ -130,6 +131,7 @@ def histories(train: Examples, valid: Examples, ids: Any) -> Histories:
     order = np.lexsort((times, is_validation, users))
     pairs = Interactions(users, items, ratings, len(ids.users), len(ids.items))
     weights = np.asarray(interaction_weights(pairs)[users, items], "float32").ravel()
+    weights = np.maximum(weights, MIN_WEIGHT)
     columns = (users, items, ratings, weights, is_validation)
     return Histories(*(column[order] for column in columns))
 
