@@ -168,7 +168,7 @@ def test_only_modules_that_draw_import_matplotlib():
         "import " + ".".join(path.relative_to(ROOT).with_suffix("").parts)
         for package in ("training", "evaluation")
         for path in sorted((ROOT / package).rglob("*.py"))
-        if path.stem not in ("pictures", "style", "fonts")
+        if path.stem not in ("figures", "style", "fonts")
     )
     # Keras by itself loads it too.
     begin = "import sys\nfrom training import startup\nstartup.start_tensorflow()"
