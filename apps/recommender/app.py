@@ -85,7 +85,7 @@ class Recommender(App):
     """Test pairs: the newest (time), the newest of each user (user_time), random ones, or all of a
     fifth of the items or users, which training does not see (new_items, new_users). auto is time;
     user_time if most users of the newest pairs are unknown to training; random without times."""
-    model: Literal["auto", "bayes", "svdpp", "retrieval", "sequence"] = "auto"
+    model: Literal["auto", "bayes", "svdpp", "sequence", "retrieval"] = "auto"
     """bayes: Bayesian matrix factorisation by Gibbs sampling; svdpp: SVD++ by gradient descent;
     retrieval: ranking by a blend of EASE and alternating least squares, ratings by means alone;
     sequence: ranking by the order of the user's last 50 items too (SASRec), ratings by means alone;
