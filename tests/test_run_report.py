@@ -144,6 +144,14 @@ def test_report_evaluates_again_if_a_figure_is_missing(evaluated, tmp_path):
     assert files.rewrite(Run.load(path)) is None
 
 
+def test_report_evaluates_again_if_the_scores_are_those_of_another_version(evaluated, tmp_path):
+    path = shutil.copytree(evaluated(Mnist).path, tmp_path / "run")
+    scores = json.loads((path / SCORES).read_text())
+    del scores["verdict"]["parts"]
+    (path / SCORES).write_text(json.dumps(scores))
+    assert files.rewrite(Run.load(path)) is None
+
+
 def test_a_report_of_another_app_is_refused(evaluated, run_cli):
     status, _, error = run_cli("text", "report", evaluated(Mnist).path)
     assert status == 2

@@ -36,4 +36,7 @@ def rewrite(run: Run) -> dict[str, Any] | None:
     figures = scores.get("figures") or []
     if not figures or not all((run.path / name).is_file() for name in figures):
         return None
-    return write(run, scores, figures)
+    try:
+        return write(run, scores, figures)
+    except (LookupError, TypeError, ValueError, AttributeError):  # scores of another version
+        return None
