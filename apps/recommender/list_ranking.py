@@ -19,8 +19,8 @@ IALS_FACTORS, IALS_ITERATIONS = 32, 6
 # The weight of unobserved pairs is MAX_UNOBSERVED_WEIGHT, in large catalogues this number divided
 # by the root of the number of items.
 UNOBSERVED_SCALE, MAX_UNOBSERVED_WEIGHT = 12.0, 0.3
-IALS_L2 = 0.9  # times the root of the mean weight of a user: about the penalty of a user
-RATING_POWER = 2  # of a rating's share of the highest one, as the weight of its interaction
+IALS_L2 = 0.9  # times the root of the mean number of a user's pairs: about a user's penalty
+MIN_COUNT_SPAN = 10.0  # the highest count divided by the median; of 1 to 10 stars it is at most 10
 SCORE_WIDTH = EASE_RANK + IALS_FACTORS + 1  # the last column is popularity
 POPULARITY_WEIGHT = 1e-4  # of popularity in every score, to break ties
 MAX_SCORES = 2**25  # of validation pairs times items, computed at once
@@ -125,13 +125,37 @@ def _scaled_to_interactions(tables: Tables, interactions: Interactions) -> Table
 def interaction_weights(interactions: Interactions) -> sparse.csr_matrix:
     """Return how much each interaction counts, 0 to 1: high ratings count most.
 
-    If all ratings are equal, every interaction counts 1.
+    Only the order of ratings counts: the weight is the mean of a rating's rank among all ratings
+    and its rank among those of its user. Counts, such as plays, weigh at least 1/2, since a small
+    one is no dislike. If all ratings are equal, every interaction counts 1.
     """
-    ratings = interactions.ratings.astype("float64")
+    users, ratings = interactions.users, interactions.ratings
     if not np.ptp(ratings):
         return interactions.matrix(np.ones(len(ratings), "float32"))
-    ratings = ratings - min(ratings.min(), 0.0)
-    return interactions.matrix(((ratings / ratings.max()) ** RATING_POWER).astype("float32"))
+    overall = rank_shares(ratings, np.zeros(len(ratings), "int32"))
+    weights = (overall / overall.max() + rank_shares(ratings, users)) / 2
+    if are_counts(ratings):
+        weights = (1 + weights) / 2
+    return interactions.matrix(weights.astype("float32"))
+
+
+def rank_shares(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Return the share of the values of its group below each value; equal values count half."""
+    order = np.lexsort((values, groups))
+    is_new = np.ones(len(order), bool)
+    is_new[1:] = (np.diff(groups[order]) != 0) | (np.diff(values[order]) != 0)
+    starts = np.flatnonzero(is_new)
+    lengths = np.diff(np.append(starts, len(order)))
+    sizes = np.bincount(groups)
+    first = np.repeat(starts + lengths / 2, lengths) - (np.cumsum(sizes) - sizes)[groups[order]]
+    shares = np.empty(len(order))
+    shares[order] = first / sizes[groups[order]]
+    return shares
+
+
+def are_counts(ratings: np.ndarray) -> bool:
+    """Return whether the ratings look like counts: positive, and some far above the median."""
+    return bool(ratings.min() > 0 and ratings.max() > MIN_COUNT_SPAN * np.median(ratings))
 
 
 def _ease_tables(weights: sparse.csr_matrix) -> tuple[Tables, np.ndarray]:
@@ -152,14 +176,14 @@ def _ease_tables(weights: sparse.csr_matrix) -> tuple[Tables, np.ndarray]:
 
 
 def _ials_tables(weights: sparse.csr_matrix) -> Tables:
-    num_items, mean_weight = weights.shape[1], weights.sum() / weights.shape[0]
+    num_users, num_items = weights.shape
     unobserved_weight = min(MAX_UNOBSERVED_WEIGHT, UNOBSERVED_SCALE / np.sqrt(num_items))
     return Tables(
         *ials.alternating_least_squares(
-            weights,
+            weights.sqrt(),
             num_factors=IALS_FACTORS,
             unobserved_weight=unobserved_weight,
-            l2=IALS_L2 * np.sqrt(mean_weight) / (unobserved_weight * num_items),
+            l2=IALS_L2 * np.sqrt(weights.nnz / num_users) / (unobserved_weight * num_items),
             iterations=IALS_ITERATIONS,
         )
     )
