@@ -3,9 +3,9 @@
     python benchmarks/recipes/large_catalogue.py 1_000_000 --seed 0
 
 There are ten ratings for each item, simulated by large_ratings.py in the working directory. The
-export is loaded as the server loads it, in a process of its own, and each request asks for the
-20 best items of one user, without those that the user has rated. Recall is the share of the 20
-items with the highest of all scores, computed by NumPy.
+run is not scored. The export is loaded as the server loads it, in a process of its own, and each
+request asks for the 20 best items of one user, without those that the user has rated. Recall is
+the share of the 20 items with the highest of all scores, computed by NumPy.
 """
 
 import argparse
@@ -29,14 +29,15 @@ MEASURE = "--measure"
 
 def fit(path: Path, run: Path, seed: int) -> dict[str, float]:
     """Train and export; return seconds, memory and size."""
-    import athanor
+    from apps import Recommender
+    from exporting.export import export
+    from training.train import train
 
     start = used_seconds()
-    trained = athanor.train(
-        athanor.Recommender(data=str(path), model="retrieval", seed=seed), run_dir=run, verbose=0
-    )
+    app = Recommender(data=str(path), model="retrieval", seed=seed)
+    trained = train(app, run_dir=run, verbose=0)
     fitted = used_seconds()
-    athanor.export(trained.path)
+    export(trained)
     files = [file for file in (run / "export" / "1").rglob("*") if file.is_file()]
     return {
         "train_cpu_seconds": round(fitted - start, 1),
@@ -71,12 +72,12 @@ def measure(run: Path, users: list[bytes]) -> dict[str, float]:
         outputs = servable.run_within(servable.signature("recommend"), inputs, 1e6)
         seconds.append(time.perf_counter() - start)
         found.append({*outputs["items"][0]})
-    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    used = int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
     sought, of_all = best_of_all(run, users)
     times = np.array(seconds[NUM_WARM_UP:]) * 1e3
     return {
         "load_seconds": round(loaded, 2),
-        "server_megabytes": round(used / 1e3),
+        "server_megabytes": round(used / 1e6),
         "p50_ms": round(float(np.percentile(times, 50)), 2),
         "p95_ms": round(float(np.percentile(times, 95)), 2),
         "all_scores_p50_ms": round(of_all * 1e3, 1),
