@@ -8,6 +8,7 @@ from apps.metrics import VALIDATION
 from evaluation import history
 from evaluation.fonts import fonts
 from evaluation.modalities import modality_of
+from evaluation.run_report import public
 from evaluation.style import FAINT, FIRST, GREY, INK, SECOND, STYLE, caption, few_ticks, pyplot
 from evaluation.tasks import task_of
 from pipelines.files import atomic_write
@@ -54,7 +55,8 @@ def _caption(run: Run) -> str:
     """Return the caption of a figure; a target or fold has the name of its directory too."""
     name, inner = run.path.name, run.path.name.startswith(("target-", "fold-"))
     name = f"{run.path.parent.name}/{name}" if inner else name
-    return f"{run.manifest['app']} run {name}; data {run.manifest['fields']['data']}"
+    data = public.address(run.manifest["fields"]["data"])
+    return f"{run.manifest['app']} run {name}; data {data}"
 
 
 def _learning_curves(columns: dict[str, list[float]], manifest: dict[str, Any]) -> Any:

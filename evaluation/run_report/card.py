@@ -31,7 +31,7 @@ def _head(content: dict[str, Any]) -> str:
     dataset = content["data"]["address"]
     fields: dict[str, Any] = {
         "library_name": "keras",
-        "tags": ["athanor", content["app"], content["task"]],
+        "tags": [*dict.fromkeys(("athanor", content["app"], content["task"]))],
         "datasets": [dataset],
         "metrics": list(content["test"]),
         "model-index": [
