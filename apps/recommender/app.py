@@ -87,7 +87,7 @@ class Recommender(App):
     user_time if most users of the newest pairs are unknown to training; random without times."""
     model: Literal["auto", "bayes", "svdpp", "sequence", "retrieval"] = "auto"
     """bayes: Bayesian matrix factorisation by Gibbs sampling; svdpp: SVD++ by gradient descent;
-    retrieval: ranking by a blend of EASE and alternating least squares, ratings by means alone;
+    retrieval: ranking by a blend of EASE, iALS and singular vectors, ratings by means alone;
     sequence: ranking by the order of the user's last 50 items too (SASRec), ratings by means alone;
     auto: bayes if there are ratings, otherwise retrieval. The others rank items as retrieval
     does."""

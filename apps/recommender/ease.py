@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import linalg, sparse
 
-from apps.recommender.factors import randomized_svd
+from apps.recommender.factors import Tables, randomized_svd
 
 
 class ItemMap(NamedTuple):
@@ -51,13 +51,28 @@ def fit_item_map(matrix: sparse.csr_matrix, l2: float, rank: int) -> ItemMap:
     (Nikolakopoulos, Kalantzis, Gallopoulos and Garofalakis, 2019). Apply the map to rows that
     `scaled_rows` returns.
     """
-    rows = scaled_rows(matrix)
-    scale = _root_root(rows.T.tocsr())
-    scaled = (rows @ sparse.diags(1 / scale)).tocsr()
+    scaled, scale = _scaled(matrix)
     gram = (scaled.T @ scaled).toarray()
     weights = item_weights(gram, l2) * scale
     found = low_rank(weights, gram, rank)
     return ItemMap(found.sources / scale[:, None], found.targets)
+
+
+def leading_vectors(matrix: sparse.csr_matrix, rank: int) -> Tables:
+    """Return scores of users [users, k] and items [items, k], k <= `rank`, of EigenRec.
+
+    They are the leading singular vectors of the scaled matrix; see `fit_item_map`.
+    """
+    scaled, scale = _scaled(matrix)
+    users, values, items = randomized_svd(scaled, min(rank, *matrix.shape))
+    return Tables(users * values, items.T * scale[:, None])
+
+
+def _scaled(matrix: sparse.csr_matrix) -> tuple[sparse.csr_matrix, np.ndarray]:
+    """Return the matrix with scaled rows and columns, and the divisors of the columns."""
+    rows = scaled_rows(matrix)
+    scale = _root_root(rows.T.tocsr())
+    return (rows @ sparse.diags(1 / scale)).tocsr(), scale
 
 
 def scaled_rows(matrix: sparse.csr_matrix) -> sparse.csr_matrix:

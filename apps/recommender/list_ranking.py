@@ -1,4 +1,4 @@
-"""Tables whose dot products rank items: a blend of EASE and alternating least squares.
+"""Tables whose dot products rank items: EASE, alternating least squares and singular vectors.
 
 Validation pairs choose the blend, or popularity. A test pair counts as relevant if its rating is
 at least the mean (see `evaluation.tasks.ranked_users`), and so does a validation pair.
@@ -21,7 +21,8 @@ IALS_FACTORS, IALS_ITERATIONS = 32, 6
 UNOBSERVED_SCALE, MAX_UNOBSERVED_WEIGHT = 12.0, 0.3
 IALS_L2 = 0.9  # times the root of the mean number of a user's pairs: about a user's penalty
 MIN_COUNT_SPAN = 10.0  # the highest count divided by the median; of 1 to 10 stars it is at most 10
-SCORE_WIDTH = EASE_RANK + IALS_FACTORS + 1  # the last column is popularity
+VECTORS_RANK = 16  # of the leading singular vectors
+SCORE_WIDTH = EASE_RANK + IALS_FACTORS + VECTORS_RANK + 1  # the last column is popularity
 POPULARITY_WEIGHT = 1e-4  # of popularity in every score, to break ties
 MAX_SCORES = 2**25  # of validation pairs times items, computed at once
 MAX_VALIDATION_PAIRS = 2000  # by which the blend is chosen
@@ -32,6 +33,7 @@ class Blend(NamedTuple):
 
     ease: float
     ials: float
+    vectors: float
 
 
 class Ranking(NamedTuple):
@@ -51,8 +53,8 @@ class Ranking(NamedTuple):
 
 
 # The first one is used unless validation pairs clearly prefer another.
-BLENDS = (Blend(0.5, 0.5), Blend(1.0, 0.0), Blend(0.0, 1.0))
-POPULARITY = Blend(0.0, 0.0)
+BLENDS = (Blend(0.5, 0.5, 0.15), Blend(1.0, 0.0, 0.0), Blend(0.0, 1.0, 0.0))
+POPULARITY = Blend(0.0, 0.0, 0.0)
 
 
 def ranking_tables(interactions: Interactions, validation: Interactions) -> Ranking:
@@ -73,7 +75,8 @@ class _Models(NamedTuple):
     """The fitted models, to be blended.
 
     Attributes:
-        parts: tables of EASE and of iALS; the scores of each user have a deviation of 1.
+        parts: tables of EASE, of iALS and of singular vectors; the scores of each user have a
+            deviation of 1.
         sources: the share of each item in the row of a user of EASE, [items, EASE_RANK].
         popularity: share of the users who interacted with each item, [items].
 
@@ -87,7 +90,8 @@ class _Models(NamedTuple):
 def _fit_models(interactions: Interactions) -> _Models:
     weights = interaction_weights(interactions)
     ease_tables, sources = _ease_tables(weights)
-    parts = [_standardized(part) for part in (ease_tables, _ials_tables(weights))]
+    tables = ease_tables, _ials_tables(weights), _vector_tables(weights)
+    parts = [_standardized(part) for part in tables]
     counts = np.bincount(interactions.items, minlength=interactions.num_items)
     return _Models(parts, sources, counts / interactions.num_users)
 
@@ -187,6 +191,13 @@ def _ials_tables(weights: sparse.csr_matrix) -> Tables:
             iterations=IALS_ITERATIONS,
         )
     )
+
+
+def _vector_tables(weights: sparse.csr_matrix) -> Tables:
+    """Return the leading singular vectors; tables of few users or items end with zeros."""
+    found = ease.leading_vectors(weights, VECTORS_RANK)
+    columns = [(0, 0), (0, VECTORS_RANK - found.users.shape[1])]
+    return Tables(*(np.pad(side, columns).astype("float32") for side in found))
 
 
 def _blended(models: _Models, blend: Blend) -> Tables:
