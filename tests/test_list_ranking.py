@@ -81,7 +81,7 @@ def slow_factors(weights, others, unobserved_weight, l2):
         if not observed.any():
             continue
         penalty = l2 * (np.count_nonzero(observed) + unobserved_weight * len(others))
-        normal = others.T @ np.diag((observed > 0) + unobserved_weight) @ others
+        normal = others.T @ np.diag(observed + unobserved_weight) @ others
         found[row] = np.linalg.solve(normal + penalty * np.eye(len(normal)), others.T @ observed)
     return found
 
@@ -106,19 +106,17 @@ def weights(*ratings):
     return interaction_weights(pairs).toarray()[0].tolist()
 
 
-def test_high_ratings_count_most_and_their_order_alone_decides():
-    # The ranks are 1/6, 3/6, 5/6 among the user's, and 1/5, 3/5, 1 relative to the highest one.
-    expected = pytest.approx([(1 / 6 + 1 / 5) / 2, (3 / 6 + 3 / 5) / 2, (5 / 6 + 1) / 2])
-    assert weights(1, 3, 5) == expected
-    assert weights(-10, 0, 10) == expected
+def test_high_ratings_count_most_and_negative_ones_least():
+    assert weights(1, 3, 5) == pytest.approx([0.04, 0.36, 1])
+    assert weights(-10, 0, 10) == pytest.approx([0, 0.25, 1])
     assert weights(-4, -4) == weights(0, 0) == weights(2, 2) == [1, 1]
 
 
-def test_a_rating_counts_by_its_rank_among_those_of_its_user():
-    users, items = np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1])
-    pairs = Interactions(users, items, np.array([4, 5, 1, 4], "float32"), 2, 2)
+def test_a_count_weighs_by_its_rank_among_those_of_its_user():
+    users, items = np.array([0, 0, 1, 1, 2]), np.array([0, 1, 0, 1, 0])
+    pairs = Interactions(users, items, np.array([4, 5, 1, 4, 900], "float32"), 3, 2)
     found = interaction_weights(pairs).toarray()
-    assert found[1, 1] - found[0, 0] == pytest.approx(1 / 4), "3/4 and 1/4 of the user's ratings"
+    assert found[1, 1] - found[0, 0] == pytest.approx(1 / 8), "3/4 and 1/4 of the user's counts"
 
 
 def test_one_huge_count_leaves_the_others_their_weight():

@@ -2,9 +2,9 @@
 
 Hu, Koren and Volinsky, "Collaborative Filtering for Implicit Feedback Datasets", 2008, with the
 weights of Rendle, Krichene, Zhang and Koren, "Revisiting the Performance of iALS", 2022. With
-t the target of an interaction and a0 the weight of every pair of a user and an item, minimise
+w the weight of an interaction and a0 that of every pair of a user and an item, minimise
 
-    sum over interactions (t - p_u q_i)^2  +  a0 |P Q'|^2  +  sum_u l2_u |p_u|^2  +  likewise of i
+    sum over interactions w (1 - p_u q_i)^2  +  a0 |P Q'|^2  +  sum_u l2_u |p_u|^2  +  likewise of i
 
 where l2_u is l2 times the number of u's interactions plus a0 times the number of items.
 """
@@ -18,48 +18,48 @@ INITIAL_DEVIATION = 0.1
 
 
 def alternating_least_squares(
-    targets: sparse.csr_matrix,
+    weights: sparse.csr_matrix,
     *,
     num_factors: int,
     unobserved_weight: float,
     l2: float,
     iterations: int,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return factors of the rows and the columns of a matrix of targets of interactions.
+    """Return factors of the rows and the columns of a matrix of weights of interactions.
 
     The start is always the same; the rows come last, so that they are optimal for the columns.
     """
     random = np.random.default_rng(0)
-    shape = (targets.shape[1], num_factors)
+    shape = (weights.shape[1], num_factors)
     items = INITIAL_DEVIATION * random.standard_normal(shape, "float32")
-    transposed = targets.T.tocsr()
+    transposed = weights.T.tocsr()
     # The matrices are small: with several threads most of the time is waiting.
     with threadpool_limits(1):
         for _ in range(iterations):
-            users = best_factors(targets, items, unobserved_weight, l2)
+            users = best_factors(weights, items, unobserved_weight, l2)
             items = best_factors(transposed, users, unobserved_weight, l2)
-        return best_factors(targets, items, unobserved_weight, l2), items
+        return best_factors(weights, items, unobserved_weight, l2), items
 
 
 def best_factors(
-    targets: sparse.csr_matrix, others: np.ndarray, unobserved_weight: float, l2: float
+    weights: sparse.csr_matrix, others: np.ndarray, unobserved_weight: float, l2: float
 ) -> np.ndarray:
     """Return the factors of each row that are best for the factors of the columns; 0 if empty."""
     num_factors = others.shape[1]
-    counts = np.diff(targets.indptr)
-    found = np.zeros((targets.shape[0], num_factors), "float32")
+    counts = np.diff(weights.indptr)
+    found = np.zeros((weights.shape[0], num_factors), "float32")
     identity = np.eye(num_factors, dtype="float32")
     shared = np.float32(unobserved_weight) * (others.T @ others)
     penalties = (l2 * (counts + unobserved_weight * len(others))).astype("float32")
-    right = targets @ others
     for rows in _batches(counts, num_factors):
         positions = np.arange(counts[rows[-1]])
         inside = positions < counts[rows, None]
-        cells = np.where(inside, targets.indptr[rows, None] + positions, 0)
-        gathered = others[targets.indices[cells]] * inside[:, :, None]
+        cells = np.where(inside, weights.indptr[rows, None] + positions, 0)
+        gathered = others[weights.indices[cells]]
+        weighted = gathered * np.where(inside, weights.data[cells], 0).astype("float32")[:, :, None]
         normal = shared + penalties[rows, None, None] * identity
-        normal += gathered.transpose(0, 2, 1) @ gathered
-        found[rows] = np.linalg.solve(normal, right[rows, :, None])[:, :, 0]
+        normal += weighted.transpose(0, 2, 1) @ gathered
+        found[rows] = np.linalg.solve(normal, weighted.sum(1)[:, :, None])[:, :, 0]
     return found
 
 

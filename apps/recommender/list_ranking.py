@@ -19,7 +19,8 @@ IALS_FACTORS, IALS_ITERATIONS = 32, 6
 # The weight of unobserved pairs is MAX_UNOBSERVED_WEIGHT, in large catalogues this number divided
 # by the root of the number of items.
 UNOBSERVED_SCALE, MAX_UNOBSERVED_WEIGHT = 12.0, 0.3
-IALS_L2 = 0.9  # times the root of the mean number of a user's pairs: about a user's penalty
+IALS_L2 = 0.9  # times the root of the mean weight of a user: about the penalty of a user
+RATING_POWER = 2  # of a rating's share of the highest one, as the weight of its interaction
 MIN_COUNT_SPAN = 10.0  # the highest count divided by the median; of 1 to 10 stars it is at most 10
 VECTORS_RANK = 16  # of the leading singular vectors
 SCORE_WIDTH = EASE_RANK + IALS_FACTORS + VECTORS_RANK + 1  # the last column is popularity
@@ -129,17 +130,20 @@ def _scaled_to_interactions(tables: Tables, interactions: Interactions) -> Table
 def interaction_weights(interactions: Interactions) -> sparse.csr_matrix:
     """Return how much each interaction counts, 0 to 1: high ratings count most.
 
-    Only the order of ratings counts: the weight is the mean of a rating's rank among all ratings
-    and its rank among those of its user. Counts, such as plays, weigh at least 1/2, since a small
-    one is no dislike. If all ratings are equal, every interaction counts 1.
+    The weight is the square of the rating's share of the highest one. Of counts, such as plays, a
+    few are far above the others: they weigh between 1/2 and 1, since a small one is no dislike, by
+    the mean of the count's rank among all counts and among those of its user. If all ratings are
+    equal, every interaction counts 1.
     """
-    users, ratings = interactions.users, interactions.ratings
+    users, ratings = interactions.users, interactions.ratings.astype("float64")
     if not np.ptp(ratings):
-        return interactions.matrix(np.ones(len(ratings), "float32"))
-    overall = rank_shares(ratings, np.zeros(len(ratings), "int32"))
-    weights = (overall / overall.max() + rank_shares(ratings, users)) / 2
-    if are_counts(ratings):
-        weights = (1 + weights) / 2
+        weights = np.ones(len(ratings))
+    elif are_counts(ratings):
+        overall = rank_shares(ratings, np.zeros(len(ratings), "int32"))
+        weights = (1 + (overall / overall.max() + rank_shares(ratings, users)) / 2) / 2
+    else:
+        ratings = ratings - min(ratings.min(), 0.0)
+        weights = (ratings / ratings.max()) ** RATING_POWER
     return interactions.matrix(weights.astype("float32"))
 
 
@@ -180,14 +184,14 @@ def _ease_tables(weights: sparse.csr_matrix) -> tuple[Tables, np.ndarray]:
 
 
 def _ials_tables(weights: sparse.csr_matrix) -> Tables:
-    num_users, num_items = weights.shape
+    num_items, mean_weight = weights.shape[1], weights.sum() / weights.shape[0]
     unobserved_weight = min(MAX_UNOBSERVED_WEIGHT, UNOBSERVED_SCALE / np.sqrt(num_items))
     return Tables(
         *ials.alternating_least_squares(
-            weights.sqrt(),
+            weights,
             num_factors=IALS_FACTORS,
             unobserved_weight=unobserved_weight,
-            l2=IALS_L2 * np.sqrt(weights.nnz / num_users) / (unobserved_weight * num_items),
+            l2=IALS_L2 * np.sqrt(mean_weight) / (unobserved_weight * num_items),
             iterations=IALS_ITERATIONS,
         )
     )
