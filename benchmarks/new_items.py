@@ -10,6 +10,7 @@ read once a run; half a minute a seed on two cores.
 import argparse
 import csv
 import gzip
+import json
 import statistics
 import tempfile
 from collections.abc import Sequence
@@ -72,7 +73,7 @@ def _unpacked(folder: Path, name: str, directory: Path) -> Path:
 def _scores(result: dict[str, Any]) -> dict[str, Any]:
     return {
         "this model": result["test"],
-        "intervals": result["intervals"],
+        "intervals": json.loads((Path(result["run"]) / "scores.json").read_text())["intervals"],
         "seconds": result["seconds"]["train"],
         **result["baselines"],
     }
