@@ -90,6 +90,7 @@ bench: .venv/.ready-bench
 	$(BIN)/python benchmarks/texts.py
 	$(BIN)/python benchmarks/movielens.py
 	$(BIN)/python benchmarks/sequences.py
+	$(BIN)/python benchmarks/new_items.py
 	$(BIN)/python benchmarks/optimizers.py
 	$(BIN)/python benchmarks/race.py
 	$(BIN)/python benchmarks/searches.py
