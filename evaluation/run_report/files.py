@@ -21,7 +21,8 @@ def write(run: Run, scores: dict[str, Any], figures: list[str]) -> dict[str, Any
         PAGE: page.page(content, pictures),
     }
     for name, text in texts.items():
-        write_text(run.path / name, text)
+        # Names of files may hold bytes that are not UTF-8.
+        write_text(run.path / name, text.encode("utf-8", "backslashreplace").decode())
     return content
 
 
