@@ -2,7 +2,6 @@
 
 import csv
 
-import numpy as np
 import pytest
 from PIL import Image
 
@@ -110,11 +109,11 @@ def test_tables_without_images_are_refused(header, row, fields, part, images):
 def test_a_training_from_a_table(images, run_cli):
     rows = [(f"p{n}", kind_of(n)) for n in range(NUM_IMAGES)]
     data = write(images, ("file", "label"), rows)
-    flags = "--data", data, "--backbone", "digits", "--epochs", "0", "--run-dir", images / "run"
-    status, output, error = run_cli("finetune", "train", *flags)
+    small = "--backbone", "digits", "--size", "8", "--epochs", "0", "--copies", "1"
+    status, _, error = run_cli(
+        "finetune", "train", "--data", data, *small, "--run-dir", images / "run"
+    )
     assert status == 0, error
-    assert "30" not in output or "dark" in (images / "run/run.json").read_text()
     status, output, _ = run_cli("finetune", "predict", images / "run", images / "photos/p1.png")
     assert status == 0
     assert "green" in output or "dark" in output
-    assert np.isfinite(float((images / "run/history.csv").read_text().split()[-1].split(",")[-1]))
