@@ -35,7 +35,7 @@ DAMAGED_SHARE = 1 / 3
 # test set, which lists the undisturbed run.
 VOLATILE_FIELDS = {
     *("seconds", "training_seconds", "baseline_seconds", "examples_per_second"),
-    *("run", "versions", "test_set", "note", "remarks"),
+    *("run", "versions", "test_set", "note", "remarks", "findings"),
 }
 
 
