@@ -204,10 +204,7 @@ class App(abc.ABC):
 
     @property
     def peak_learning_rate(self) -> float:
-        """The given peak learning rate, or the default of the optimizer.
-
-        A good value for one optimizer is far too large or too small for another.
-        """
+        """The given peak learning rate, or the default of the optimizer: defaults differ much."""
         if self.learning_rate is not None:
             return self.learning_rate
         import optimizers

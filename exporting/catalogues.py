@@ -49,13 +49,13 @@ def with_items(run: Run, items: Path | None) -> Iterator[list[str]]:
     new = {name: None for name in new if name and name not in known}
     notes, before = [], {name: getattr(run, name) for name in ("model", "samples")}
     learner = item_learner_of(run.model)
-    if new and learner and len(requested.table.columns) > 1:
-        notes.append(f"{len(new)} new items are known by their content: {_named([*new])}")
-        run.remember(model=_with_new_items(run, learner, requested, [*new]))
-        answers = np.asarray(run.model(before["samples"].raw, training=False))
-        run.remember(samples=before["samples"]._replace(answers=answers))
-        new = {}
     try:
+        if new and learner and len(requested.table.columns) > 1:
+            notes.append(f"{len(new)} new items are known by their content: {_named([*new])}")
+            run.remember(model=_with_new_items(run, learner, requested, [*new]))
+            answers = np.asarray(run.model(before["samples"].raw, training=False))
+            run.remember(samples=before["samples"]._replace(answers=answers))
+            new = {}
         with recommending_only(run.model, _known(run, items, requested, [*new], notes)):
             yield notes
     finally:

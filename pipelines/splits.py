@@ -206,8 +206,7 @@ def split_source(source: Source, scheme: SplitScheme | None = None) -> Splits:
     Raises DataError if a split would be empty.
     """
     _require_examples(source)
-    scheme = scheme or source.scheme or HashScheme()
-    examples = source.train.hashed()
+    scheme, examples = scheme or source.scheme or HashScheme(), source.train.hashed()
     valid, test = (None if part is None else part.hashed() for part in source[1:3])
     dropped_duplicates: dict[str, Examples] = {}
     if valid is not None and test is not None:

@@ -173,7 +173,7 @@ def test_repeated_and_nameless_rows_are_counted(tmp_path):
     assert content.ids.tolist() == [b"%d" % n for n in (*range(1, 9), 0)]
     assert content.columns.columns["kind"][-1] == b"old"
     assert content.notes[:2] == (
-        "1 rows without a item left out",
+        "1 rows without an id left out",
         "1 repeated items left out, the last row of each is kept",
     )
 

@@ -60,14 +60,18 @@ def test_paths_are_found_as_people_write_them(cell, images):
 
 def test_columns_are_named_by_flags_and_rows_without_use_are_counted(images):
     rows = [(n, f"photos/p{n}.png", "", kind_of(n)) for n in range(NUM_IMAGES)]
-    rows += [(98, "photos/none.png", "", "green"), (99, "photos/p0.png", "", "")]
+    rows += [
+        (98, "photos/none.png", "", "green"),
+        (96, "x" * 5000, "", "green"),
+        (99, "photos/p0.png", "", ""),
+    ]
     (images / "photos/damaged.png").write_bytes(b"\x89PNG\r\n\x1a\n no picture")
     rows += [(97, "photos/damaged.png", "", "dark")]
     data = write(images, ("id", "where", "label", "kind"), rows)
     splits = Finetune(data=data, image="where", target="kind", **SIZE).load_splits()
     assert len(pictures_of(splits)) == NUM_IMAGES
     notes = " ".join(splits.notes)
-    assert "1 rows without a file left out: 'photos/none.png'" in notes
+    assert "2 rows without a file left out: 'photos/none.png'" in notes
     assert "1 rows without a class left out" in notes
     assert "skipped 1 of 16 files of the class dark: 1 damaged: photos/damaged.png" in notes
 

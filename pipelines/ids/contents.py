@@ -133,7 +133,7 @@ def _distinct_rows(table: Table, id_column: str, side: Side) -> tuple[Table, np.
             "expected some."
         )
     counts = {
-        f"rows without a {side} left out": len(ids) - len(named),
+        "rows without an id left out": len(ids) - len(named),
         f"repeated {side}s left out, the last row of each is kept": len(named) - len(rows),
     }
     notes = [f"{count} {text}" for text, count in counts.items() if count]

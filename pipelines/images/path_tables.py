@@ -114,7 +114,7 @@ class _Files:
     def _find(self, cell: str) -> Path | None:
         path = expand_home(cell.replace("\\", "/"))
         for folder in (self.root, Path.cwd()):
-            if (folder / path).is_file():
+            if os.path.isfile(folder / path):  # noqa: PTH113 - False for impossible paths
                 return folder / path
         found = self._files_by_name().get(path.name, [])
         return found[0] if len(found) == 1 else None
