@@ -1,10 +1,12 @@
 """Make probabilities of scores: the factors of logits with the least loss on held-out examples."""
 
 import numpy as np
-from scipy.optimize import minimize
+from scipy.optimize import minimize, minimize_scalar
 from scipy.special import expit, log_softmax
 
 MAX_FACTOR = 100.0  # of logits, which are then as good as certain
+MAX_TEMPERATURE = 20.0  # and 1/20 at least
+PRIOR_DEVIATION = 0.25  # of the logarithm of the temperature, around 0
 
 
 def best_factors(
@@ -56,3 +58,34 @@ def cross_entropies(
         return losses.mean(1), (expit(logits) - wanted) / logits.shape[1]
     logs = log_softmax(logits, 1)
     return -(wanted * logs).sum(1), np.exp(logs) - wanted
+
+
+def best_temperature(
+    logits: np.ndarray, targets: np.ndarray, weights: np.ndarray | None = None
+) -> float:
+    """Return the temperature that is most probable after held-out examples.
+
+    Its logarithm has a normal prior around 0, so that a few examples change little.
+
+    Args:
+        logits: float64 [n, classes].
+        targets: class numbers, [n]; or 1 or 0 for each class, [n, classes].
+        weights: of the examples; None if all count the same.
+
+    References:
+        Guo et al., On Calibration of Modern Neural Networks, ICML 2017, section 4.2.
+
+    """
+    several = targets.ndim > 1
+    wanted = targets if several else np.eye(logits.shape[1])[targets]
+    weights = np.ones(len(targets)) if weights is None else weights / weights.mean()
+
+    def loss(log_temperature: float) -> float:
+        losses, _ = cross_entropies(logits / np.exp(log_temperature), wanted, several=several)
+        # Of several classes the mean of losses is given, but each is an observation.
+        num_observations = logits.shape[1] if several else 1
+        prior = np.square(log_temperature / PRIOR_DEVIATION) / 2
+        return float(num_observations * (weights @ losses) + prior)
+
+    most = np.log(MAX_TEMPERATURE)
+    return float(np.exp(minimize_scalar(loss, bounds=(-most, most), method="bounded").x))

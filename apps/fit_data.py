@@ -62,6 +62,13 @@ class PreparedExamples(NamedTuple):
     lengths: "np.ndarray | None" = None
 
 
+class HeldOut(NamedTuple):
+    """Examples that a network was not fitted to, and its outputs for them, [n, ...]."""
+
+    examples: "Examples"
+    outputs: "np.ndarray"
+
+
 class FitData(NamedTuple):
     """What `App.fit` consumes.
 
@@ -76,6 +83,8 @@ class FitData(NamedTuple):
         position: where an interrupted fit continues.
         transform: a function to apply to every training batch, for a fit that makes its own.
         restore_best: puts the best weights so far into the model.
+        keep_held_out: takes the outputs for validation examples, from a fit that goes on to fit
+            the network to these too.
 
     """
 
@@ -89,3 +98,4 @@ class FitData(NamedTuple):
     position: TrainingPosition = START
     transform: Callable[[Any], Any] | None = None
     restore_best: Callable[[], None] = lambda: None
+    keep_held_out: Callable[[HeldOut], None] = lambda _: None

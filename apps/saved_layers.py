@@ -2,7 +2,7 @@
 
 from types import ModuleType
 
-from apps import networks
+from apps import networks, temperature
 from apps.recommender import content, dot_product, sequence_layers
 from apps.regression import ensemble_layers, kernel_layer, shrinkage
 from apps.regression import layers as regression_layers
@@ -16,6 +16,7 @@ from pipelines.texts import preprocessing as texts
 
 MODULES: tuple[ModuleType, ...] = (
     networks,
+    temperature,
     content,
     dot_product,
     sequence_layers,

@@ -20,6 +20,7 @@ import tensorflow as tf
 import apps
 import athanor
 from apps.fields import Range, flag_of
+from apps.temperature import Temperature
 from cli import commands
 from evaluation.tasks import task_of
 from inference.named_outputs import name_outputs
@@ -200,7 +201,9 @@ def predictions_of_the_network(run, count):
     )
     outputs = network(next(iter(prepared))[0], training=False)
     output_layer = run.app.make_output_layer(run.splits)
-    return np.asarray(outputs if output_layer is None else output_layer(outputs))
+    outputs = outputs if output_layer is None else output_layer(outputs)
+    layers = [layer for layer in run.model.layers if isinstance(layer, Temperature)]
+    return np.asarray(layers[0](outputs) if layers else outputs)
 
 
 CLASS_CHECKS = [

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from apps.app import App
 from apps.fit_data import PreparedExamples
+from apps.temperature import Temperature
 from pipelines.batches import prepare_once
 from pipelines.splits import Splits
 
@@ -20,6 +21,7 @@ class ModelParts(NamedTuple):
         preprocessing: Layer from raw to prepared input.
         network: Model from prepared input to logits or numbers; it is compiled and trained.
         output_layer: Layer from logits to predictions; None if they are the same.
+        temperature: Layer that calibrates predicted probabilities; None for numbers.
         full_model: Model from raw input to predictions; it is saved.
 
     """
@@ -27,7 +29,15 @@ class ModelParts(NamedTuple):
     preprocessing: Any
     network: Any
     output_layer: Any
+    temperature: Any
     full_model: Any
+
+    def finish(self, output: Any) -> Any:
+        """Make predictions of the network's output."""
+        for layer in (self.output_layer, self.temperature):
+            if layer is not None:
+                output = layer(output)
+        return output
 
 
 def build(app: App, splits: Splits, policy: str) -> ModelParts:
@@ -39,15 +49,16 @@ def build(app: App, splits: Splits, policy: str) -> ModelParts:
         output_layer = app.make_output_layer(splits)
     finally:
         keras.config.set_dtype_policy(before)
-    raw = raw_inputs(splits)
-    prediction = network(preprocessing(raw))
-    if output_layer is not None:
-        prediction = output_layer(prediction)
-    full_model = keras.Model(raw, prediction, name=f"{app.name()}_answering")
+    temperature = None
+    if splits.labels:
+        temperature = Temperature(splits.is_multilabel, name="temperature")
     # A second model of the same layers is compiled, so that the saved one has no optimizer.
-    return ModelParts(
-        preprocessing, keras.Model(network.input, network.output), output_layer, full_model
-    )
+    compiled = keras.Model(network.input, network.output)
+    parts = ModelParts(preprocessing, compiled, output_layer, temperature, None)
+    raw = raw_inputs(splits)
+    prediction = parts.finish(network(preprocessing(raw)))
+    full_model = keras.Model(raw, prediction, name=f"{app.name()}_answering")
+    return parts._replace(full_model=full_model)
 
 
 def raw_inputs(splits: Splits) -> Any:

@@ -87,9 +87,10 @@ class KeepBest(keras.callbacks.Callback):
             return
         self.epoch, self.score = epoch + 1, score
         self.weights = self.saved.get_weights()
-        self._save()
+        self.save()
 
-    def _save(self) -> None:
+    def save(self) -> None:
+        """Save the model with its current weights."""
         if self.path is not None:
             with atomic_write(self.path) as temporary:
                 self.saved.save(temporary)
@@ -102,7 +103,7 @@ class KeepBest(keras.callbacks.Callback):
             return
         current = self.saved.get_weights()
         self.restore()
-        self._save()
+        self.save()
         self.saved.set_weights(current)
 
     def restore(self) -> None:

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 import optimizers
 from apps.app import App
-from apps.fit_data import START, FitData
+from apps.fit_data import START, FitData, HeldOut
 from apps.metrics import metric
 from pipelines.batches import inference_batch_size, sharded_batches, shuffled_batches
 from pipelines.files import plain_path
@@ -71,9 +71,17 @@ class TrainingJob(NamedTuple):
 
 
 class FitResult(NamedTuple):
-    """Result of a fit; `stopped` is the exception that ended it early.
+    """Result of a fit.
 
-    `stages` contains the first epoch, from 1, of the last stage; it is empty for a single stage.
+    Attributes:
+        history: of the epochs.
+        best: the best model.
+        seconds: of training.
+        stopped: the exception that ended it early.
+        stages: the first epoch, from 1, of the last stage; empty for a single stage.
+        held_out: outputs of the best model for validation examples, if it was then fitted to
+            these; None if they can be computed.
+
     """
 
     history: own.History
@@ -81,6 +89,7 @@ class FitResult(NamedTuple):
     seconds: float
     stopped: BaseException | None
     stages: list[int]
+    held_out: HeldOut | None
 
 
 def build_compiled(app: App, splits: Splits, policy: str) -> ModelParts:
@@ -195,10 +204,11 @@ def _fit(
     )
     verbose = verbose if job.path else 0
     network, start = job.parts.network, time.perf_counter()
+    kept: list[HeldOut] = []
 
     def run() -> None:
         fit_data = make_fit_data(job.app, job.splits, job.parts, job.begin)
-        fit_data = fit_data._replace(restore_best=best.restore)
+        fit_data = fit_data._replace(restore_best=best.restore, keep_held_out=kept.append)
         job.app.fit(network, fit_data, callbacks=[*own_callbacks, checkpoint], verbose=verbose)
 
     with interrupts.handle_signals():
@@ -207,7 +217,10 @@ def _fit(
         best.restore()
     seconds = time.perf_counter() - start + job.begin.seconds
     stages = [checkpoint.first + 1] if checkpoint.stage > 1 else []
-    return FitResult(history, best, seconds, stopped, stages)
+    # They are of the last epoch, whose model is not always the best.
+    is_last = bool(history.rows) and best.epoch == history.rows[-1]["epoch"]
+    held_out = kept[-1] if kept and is_last else None
+    return FitResult(history, best, seconds, stopped, stages, held_out)
 
 
 def _run_fit(

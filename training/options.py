@@ -41,6 +41,9 @@ class TrainOptions(CommonOptions):
     """Minutes, at most, for reading the data, building the model and training; the learning-rate
     schedule then ends with them. At least one step is taken and validated. The scores of the test
     examples come after that. With --folds, minutes of all folds together."""
+    coverage: float = 0.9
+    """Share of prediction intervals, or of sets of classes, that contain the truth; validation
+    examples set their widths."""
     on_nan: OnNan = "stop"
     """If the loss diverges: stop, or continue from the last epoch with half the learning rate,
     three times at most."""
@@ -55,6 +58,10 @@ class TrainOptions(CommonOptions):
             raise FieldError(
                 f"Received --checkpoint-every {seconds:g}; expected seconds, or 0 for after every "
                 "call."
+            )
+        if not 0 < self.coverage < 1:
+            raise FieldError(
+                f"Received --coverage {self.coverage:g}; expected a share between 0 and 1."
             )
         if self.minutes is not None and not 0 < self.minutes < math.inf:
             raise FieldError(f"Received --minutes {self.minutes:g}; expected a number above 0.")

@@ -13,7 +13,7 @@ from pipelines import fingerprints
 from pipelines.batches import ordered_batches
 from pipelines.files import replace_home
 from pipelines.splits import Fold, Splits
-from training import samples, thresholds
+from training import calibration, held_out, samples
 from training.build import ModelParts
 from training.directory import is_default_directory, update_latest_link, write_manifest
 from training.distributed import strategy as distribution
@@ -56,11 +56,19 @@ def _chosen(job: TrainingJob) -> str:
     return "; ".join(f"{name} {value}" for name, value in values.items()) or "nothing"
 
 
-def write_run(job: TrainingJob, manifest: dict[str, Any]) -> None:
-    """Write samples and manifest of a run; the manifest comes last and marks it as finished."""
+def write_run(
+    job: TrainingJob, fitted: FitResult, manifest: dict[str, Any], coverage: float
+) -> None:
+    """Calibrate the model, and write the files of a run beside it.
+
+    The manifest comes last and marks the run as finished.
+    """
     if job.path is None:
         return
-    manifest |= thresholds.fit(job.splits, job.parts)
+    found = calibration.calibrate(job.splits, job.parts, fitted.held_out)
+    fitted.best.save()
+    found.save(job.path / held_out.FILE)
+    manifest |= calibration.decisions(job.splits, found, coverage)
     write_samples(job.splits, job.parts, job.path, manifest.get("thresholds"))
     if table := job.splits.column_table:
         write_text(job.path / COLUMNS, table.csv(job.splits.train))
@@ -75,13 +83,11 @@ def write_samples(
     """Write raw inputs of the test set and the predictions of the trained network."""
     examples = splits.test.select(np.arange(min(NUM_SAMPLES, len(splits.test))))
     predictions = [
-        parts.network(features, training=False)
+        parts.finish(parts.network(features, training=False))
         for features, _ in ordered_batches(
             examples, batch_size=NUM_SAMPLES, prepare=parts.preprocessing
         )
     ]
-    if parts.output_layer is not None:
-        predictions = [parts.output_layer(output) for output in predictions]
     labels = samples.as_bytes(splits.labels) if splits.labels else None
     stored = samples.Samples(
         examples.numpy().features,

@@ -16,6 +16,8 @@ from training.options import TrainOptions
 
 if TYPE_CHECKING:
     from pipelines.splits import Fold, Splits
+    from training.coverage import Coverage
+    from training.held_out import HeldOutPredictions
     from training.samples import Samples
 
 MANIFEST, SCORES, CHECKPOINT = nearest_run.MANIFEST, "scores.json", nearest_run.CHECKPOINT
@@ -82,6 +84,36 @@ class Run:
 
         return np.array(self.manifest["thresholds"], "float32")
 
+    @functools.cached_property
+    def coverage(self) -> "Coverage | None":
+        """Intervals of numbers or sets of classes; None if the examples were too few for them.
+
+        Raises RunError if run.json is damaged.
+        """
+        from training.coverage import from_json
+
+        try:
+            return from_json(self.manifest.get("coverage"))
+        except ValueError as error:
+            raise RunError(
+                f"Received {self.path / MANIFEST} with a damaged coverage ({error}); expected that "
+                "of training. Restore the file or train again."
+            ) from error
+
+    @functools.cached_property
+    def held_out(self) -> "HeldOutPredictions":
+        """Predictions for validation examples to which no part of the model was fitted."""
+        from training import held_out
+
+        path = self.path / held_out.FILE
+        try:
+            return held_out.HeldOutPredictions.load(path)
+        except (OSError, ValueError) as error:
+            raise RunError(
+                f"Received {path}, which cannot be read ({getattr(error, 'strerror', 0) or error})"
+                "; expected predictions as training wrote them. Restore the file or train again."
+            ) from error
+
     @property
     def fold(self) -> "Fold | None":
         """Fold that is the test set; None without cross-validation."""
@@ -101,6 +133,9 @@ class Run:
             strategy=self.manifest["strategy"],
             devices=self.manifest["replicas"] if mirrored else None,
             quarantine=self.quarantine,
+            **(
+                {"coverage": covered["level"]} if (covered := self.manifest.get("coverage")) else {}
+            ),
             on_nan="halve" if self.manifest.get("halvings") else "stop",
             deterministic=self.manifest.get("deterministic", False),
         )

@@ -80,7 +80,7 @@ def train(
                 print(records.start_message(job, choice), flush=True)
             job, fitted = _fit_with_halving(job, options, callbacks, verbose)
             manifest = records.make_manifest(job, choice, fitted, fold)
-        records.write_run(job, manifest)
+        records.write_run(job, fitted, manifest, options.coverage)
     if fitted.stopped is not None:
         raise fitted.stopped
     run = Run(job.path or ELSEWHERE, options.data_dir)

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from apps.fit_data import FitData, TrainingPosition
+from apps.fit_data import FitData, HeldOut, TrainingPosition
 from apps.metrics import VALIDATION
 from apps.regression.boosting import folds_of
 from apps.regression.kernel_layer import KernelMachine, out_of_fold_kernels, refit_kernel
@@ -115,7 +115,9 @@ def _weigh(
     layer.losses_alone.assign(
         [_mean_loss(loss_of, part, valid) for part in predictions.swapaxes(0, 1)]
     )
-    validation_loss = _mean_loss(loss_of, mix(predictions, weights), valid)
+    mixed = mix(predictions, weights)
+    fit_data.keep_held_out(HeldOut(valid, mixed[:, np.newaxis]))
+    validation_loss = _mean_loss(loss_of, mixed, valid)
     sample = train.select(np.arange(min(NUM_SAMPLED_EXAMPLES, len(train))))
     training_loss = _mean_loss(loss_of, mix(_outputs(parts, fit_data, sample), weights), sample)
     refit(model, fit_data)
@@ -178,14 +180,17 @@ def fit_boosted_alone(model: Any, fit_data: FitData, loss_of: LossOf, **options:
     def iterate() -> Iterator[dict[str, float]]:
         train, valid = fit_data.splits.train, fit_data.splits.valid
         sample = train.select(np.arange(min(NUM_SAMPLED_EXAMPLES, len(train))))
+        outputs = [_outputs(model, fit_data, part) for part in (sample, valid)]
+        fit_data.keep_held_out(HeldOut(valid, outputs[1]))
         losses = [
-            _mean_loss(loss_of, _outputs(model, fit_data, part)[:, 0], part)
-            for part in (sample, valid)
+            _mean_loss(loss_of, each[:, 0], part)
+            for each, part in zip(outputs, (sample, valid), strict=True)
         ]
         refit(model, fit_data)
         yield {"loss": losses[0], f"{VALIDATION}loss": losses[1]}
 
-    solve(model, fit_data, iterate(), epochs=range(1), **options)
+    # An interrupted run must not score trees that were fitted to validation examples.
+    solve(model, fit_data, iterate(), epochs=range(1), checkpoints=False, **options)
 
 
 def refit(model: Any, fit_data: FitData) -> None:

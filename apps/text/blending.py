@@ -7,15 +7,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 from scipy import sparse
-from scipy.special import expit
 
 from apps.calibration import best_factors, cross_entropies
-from apps.fit_data import FitData, TrainingPosition
+from apps.fit_data import FitData, HeldOut, TrainingPosition
 from apps.metrics import VALIDATION
 from apps.solving import solve
 from apps.text import ngram_weights
 from apps.text.ngram_weights import LinearModel
-from apps.thresholds import choose_thresholds
 from pipelines.batches import ordered_batches
 from pipelines.examples import Examples
 from pipelines.texts.ngram_features import max_ngrams
@@ -78,8 +76,7 @@ def _weigh(model: Any, fit_data: FitData) -> Iterator[dict[str, float]]:
     scores = _scores(_outputs(model, fit_data, sample), sample)
     blended = _outputs(model, fit_data, valid)
     validation_scores = _scores(blended, valid)
-    if splits.is_multilabel:
-        blend.thresholds.assign(choose_thresholds(expit(blended), valid.targets))
+    fit_data.keep_held_out(HeldOut(valid, blended))
     refit()
     yield scores | {f"{VALIDATION}{name}": value for name, value in validation_scores.items()}
 

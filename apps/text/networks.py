@@ -34,8 +34,7 @@ def make_network(app: "Text", splits: "Splits", kinds: NgramKinds) -> Any:
         parts["network"] = network_logits(app, words, app.vocabulary_of(splits), splits)
     logits = [*parts.values()]
     if app.has_ngrams:
-        num_thresholds = len(splits.labels) if splits.is_multilabel else 0
-        logits = [LogitBlend([*parts], num_thresholds, name=BLEND)(logits)]
+        logits = [LogitBlend([*parts], name=BLEND)(logits)]
     return keras.Model({"words": words, "ngrams": ngrams}, logits[0])
 
 

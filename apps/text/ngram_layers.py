@@ -85,14 +85,12 @@ class LogitBlend(keras.layers.Layer):
 
     Args:
         names: of the parts, for the user.
-        num_thresholds: number of classes whose thresholds are stored: those of validation
-            examples, before the linear part is fitted to these.
 
     """
 
-    def __init__(self, names: Sequence[str], num_thresholds: int = 0, **kwargs: Any) -> None:
+    def __init__(self, names: Sequence[str], **kwargs: Any) -> None:
         super().__init__(**{"dtype": "float32", "trainable": False, **kwargs})
-        self.names, self.num_thresholds = list(names), num_thresholds
+        self.names = list(names)
 
     def build(self, shapes: Any) -> None:  # noqa: ARG002
         """Create the factors, and for the user shares, losses alone and gains of the parts."""
@@ -101,11 +99,6 @@ class LogitBlend(keras.layers.Layer):
             weight = self.add_weight(shape=size, initializer="zeros", trainable=False, name=name)
             setattr(self, name, weight)
         self.factors.assign(np.eye(len(self.names))[-1])
-        if self.num_thresholds:
-            self.thresholds = self.add_weight(
-                shape=(self.num_thresholds,), initializer="zeros", trainable=False,
-                name="thresholds",
-            )  # fmt: skip
 
     def assign(
         self, factors: np.ndarray, alone: np.ndarray, losses: list[float], gains: list[float]
@@ -143,5 +136,4 @@ class LogitBlend(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Return the arguments of __init__."""
-        own = {"names": self.names, "num_thresholds": self.num_thresholds}
-        return super().get_config() | own
+        return super().get_config() | {"names": self.names}

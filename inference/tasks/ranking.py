@@ -17,5 +17,4 @@ OUTPUT_NAMES: str | tuple[str, ...] = ("rating", "score", "rating_std")
 
 def rows(run: Run, outputs: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:  # noqa: ARG001
     """Return the rating, its standard deviation if the model knows it, and the score of pairs."""
-    names = ("rating", "rating_std", "score")
-    return rows_of(tuple(name for name in names if name in outputs), outputs)
+    return rows_of(("rating", "rating_std", "score"), outputs)
