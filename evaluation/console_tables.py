@@ -159,7 +159,9 @@ def cell(value: Any) -> str:
         return text(value)
     if not value:
         return "none"
-    return ", ".join(" ".join(text(part) for part in one.values()) for one in value)
+    separator = " to " if isinstance(value[0], float) else ", "  # an interval
+    parts = (one.values() if isinstance(one, dict) else [one] for one in value)
+    return separator.join(" ".join(map(text, part)) for part in parts)
 
 
 def comparison_table(scored: dict[str, Any]) -> tuple[list[str], list[list[str]], str]:

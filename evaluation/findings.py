@@ -2,10 +2,12 @@
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from apps.app import App
 from apps.metrics import VALIDATION, metric
+from evaluation.coverage import coverage_findings
+from evaluation.finding import Finding
 from evaluation.intervals import wilson
 from evaluation.paired_comparison import decisive_metrics
 from evaluation.remarks import LOSES, advice
@@ -19,17 +21,6 @@ ONE_CLASS_SHARE = 0.99  # of the predictions that are one class
 MIN_CONFIDENCE_GAP = 0.05  # between confidence and right predictions
 MIN_OTHER_RUNS = 10  # on the same test set
 GAP_ERRORS = 3.0  # standard errors between validation and test
-
-
-class Finding(NamedTuple):
-    """A situation, by a name that does not change, and a sentence with the remedy."""
-
-    kind: str
-    text: str
-
-    def to_json(self) -> dict[str, str]:
-        """Return an entry of `findings` in scores.json."""
-        return self._asdict()
 
 
 def findings(
@@ -56,6 +47,7 @@ def findings(
         *_of_test_set(scores, verdict),
         *_of_small_gain(verdict),
         *_of_confidence(scores.get("calibration", {})),
+        *coverage_findings(scores.get("coverage")),
     ]
 
 

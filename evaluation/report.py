@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from apps.metrics import metric
-from evaluation import history, test_set_ledger
+from evaluation import coverage, history, test_set_ledger
 from evaluation.findings import findings
 from evaluation.modalities import modality_of
 from evaluation.modalities.baselines import NOISE_FLOOR
@@ -80,12 +80,34 @@ def _scores(run: Run, predictions: Any) -> dict[str, Any]:
             *remarks(run.app, test, baseline_scores, comparisons),
             *time_remarks(run.app, test, baseline_scores, comparisons, seconds),
         ],
-        "calibration": task.calibration(predictions),
+        "calibration": _calibration(run, predictions),
+        "coverage": _coverage(run, predictions),
         "examples": len(predictions.target),
         **tables,
         "tables": list(tables),
         "seconds": round(time.perf_counter() - start, 3),
     }
+
+
+def _calibration(run: Run, predictions: Any) -> dict[str, Any]:
+    """Return the calibration of probabilities, and that before the temperature was applied."""
+    task, temperature = task_of(run), run.manifest.get("temperature")
+    found = task.calibration(predictions)
+    if not found or temperature is None:
+        return found
+    before = task.calibration(task.uncalibrated(predictions, temperature))
+    return found | {
+        "temperature": temperature,
+        "before": {name: before[name] for name in ("brier", "ece")},
+    }
+
+
+def _coverage(run: Run, predictions: Any) -> dict[str, Any] | None:
+    """Return how often intervals or sets contain the truth; None if the run has none."""
+    if run.coverage is None:
+        return None
+    found = task_of(run).covered(predictions, run.coverage)
+    return found and coverage.coverage(run.coverage.level, *found)
 
 
 def _timed(pairs: Iterator[tuple[str, Any]]) -> tuple[dict[str, Any], dict[str, float]]:

@@ -118,6 +118,7 @@ def test_signatures_name_their_inputs_and_outputs(version):
         assert inputs[argument].shape[0] is None
         assert {key: spec.dtype for key, spec in outputs.items()} == {
             "class": tf.string,
+            "classes": tf.bool,
             "probabilities": tf.float32,
         }
 
@@ -193,6 +194,7 @@ def test_explanations_have_their_own_tolerance(encoded, explain, passes, run, mo
     """A heat map is divided by its own peak, which may be small."""
     expected, _ = training_outputs(run)
     answers = {"encoded/class": expected["class"], "explain/heat": np.float32([[0.5 + explain]])}
+    answers["encoded/classes"] = expected["classes"]
     answers["encoded/probabilities"] = expected["probabilities"] + np.float32(encoded)
     monkeypatch.setattr(parity_check, "replay_in_process", lambda *_: (answers, {}))
     samples = {"encoded/input/image_bytes": 0, "explain/input/image_bytes": 0}
@@ -202,7 +204,7 @@ def test_explanations_have_their_own_tolerance(encoded, explain, passes, run, mo
         assert result["max_abs_diff"] == pytest.approx(1e-6, abs=1e-7)
         assert result["tolerance"] == 1e-5
         assert result["tolerances"] == {"explain": 1e-2}
-        assert result["compared"]["encoded"] == ["class", "probabilities"]
+        assert result["compared"]["encoded"] == ["class", "classes", "probabilities"]
         return
     with pytest.raises(ParityError, match="not published"):
         parity_check.check_parity(run, "an export", [], samples)
@@ -414,7 +416,8 @@ def test_predictions_name_the_three_most_probable_classes(copied):
     paths = examples(copied)
     answers = np.asarray(copied.model(copied.splits.test.numpy(slice(3)).features))
     for path, row, answer in zip(paths, predict(copied, paths), answers, strict=True):
-        assert set(row) == {"input", "class", "probability", "next"}
+        assert set(row) == {"input", "class", "probability", "next", "classes"}
+        assert row["class"] == row["classes"][0]
         assert row["input"] == str(path)
         guesses = [row, *row["next"]]
         order = np.argsort(-answer)[:3]

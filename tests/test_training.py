@@ -61,7 +61,8 @@ def test_the_manifest_describes_the_run(run):
     assert manifest["data"]["sizes"] == TINY.load_splits().sizes
     assert manifest["labels"] == list("0123456789")
     assert manifest["versions"]["keras"] == keras.__version__
-    assert manifest["parameters"] == run.model.count_params()
+    assert manifest["parameters"] == run.model.count_params() - 1  # the temperature
+    assert manifest["temperature"] == float(run.model.get_layer("temperature").temperature)
     assert manifest["seconds"]["train"] > 0 < manifest["examples_per_second"]
     assert manifest["epochs"] == TINY.epochs
     assert manifest["stopped"] is None

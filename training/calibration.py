@@ -32,16 +32,22 @@ def calibrate(splits: Splits, parts: ModelParts, kept: HeldOut | None) -> HeldOu
     return found._replace(predictions=np.asarray(parts.temperature(found.predictions)))
 
 
-def decisions(splits: Splits, found: HeldOutPredictions, level: float) -> dict[str, Any]:
+def decisions(
+    splits: Splits, parts: ModelParts, found: HeldOutPredictions, level: float
+) -> dict[str, Any]:
     """Return the fields of run.json by which the model's numbers become answers.
 
     `thresholds` are the probabilities from which an example has each class, if it may have
-    several; `coverage` makes intervals of numbers and sets of classes.
+    several; `coverage` makes intervals of numbers and sets of classes. `temperature` is that of
+    the model.
     """
+    content: dict[str, Any] = {}
+    if parts.temperature is not None:
+        content["temperature"] = float(parts.temperature.temperature)
     if splits.is_multilabel:
         thresholds = choose_thresholds(found.predictions, found.targets)
-        return {"thresholds": [round(float(one), 4) for one in thresholds]}
-    return {"coverage": fit_coverage(found, level, bool(splits.labels))}
+        return content | {"thresholds": [round(float(one), 4) for one in thresholds]}
+    return content | {"coverage": fit_coverage(found, level, bool(splits.labels))}
 
 
 def fit_coverage(

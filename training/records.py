@@ -68,7 +68,7 @@ def write_run(
     found = calibration.calibrate(job.splits, job.parts, fitted.held_out)
     fitted.best.save()
     found.save(job.path / held_out.FILE)
-    manifest |= calibration.decisions(job.splits, found, coverage)
+    manifest |= calibration.decisions(job.splits, job.parts, found, coverage)
     write_samples(job.splits, job.parts, job.path, manifest.get("thresholds"))
     if table := job.splits.column_table:
         write_text(job.path / COLUMNS, table.csv(job.splits.train))

@@ -10,6 +10,7 @@ from training.run import Run
 SCORE_KEYS = (
     *("verdict", "findings", "test", "intervals", "units", "examples", "weight", "baselines"),
     *("comparisons", "training_seconds", "baseline_seconds", "blend", "test_set", "calibration"),
+    "coverage",
 )
 NOT_TESTED = (
     "Another training: this is one run, and another seed would give other scores.",

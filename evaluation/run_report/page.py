@@ -7,9 +7,9 @@ from typing import Any
 
 from evaluation import console_tables
 from evaluation.outcomes import TITLES
-from evaluation.rounding import number, with_interval
+from evaluation.run_report import coverage, probabilities
+from evaluation.run_report.tables import table
 
-MAX_OPEN_ROWS = 30  # of a table that is not folded
 FIGURES = {  # titles that are no names of files
     "learning_curves.png": "Learning curves",
     "confusion.png": "True against predicted classes",
@@ -72,7 +72,8 @@ def page(content: dict[str, Any], pictures: dict[str, bytes]) -> str:
             f"<style>{STYLE}</style></head><body>",
             *_verdict(content),
             *_scores(content),
-            *_calibration(content.get("calibration")),
+            *probabilities.section(content.get("calibration")),
+            *coverage.section(content.get("coverage"), bool(content["data"]["labels"])),
             *_tables(content["tables"]),
             *_figures(content["figures"], pictures),
             *_data(content["data"]),
@@ -123,47 +124,12 @@ def _scores(content: dict[str, Any]) -> Iterator[str]:
         yield f"<p>{html.escape(console_tables.blend_line(content['blend']))}</p>"
 
 
-def _calibration(found: dict[str, Any] | None) -> Iterator[str]:
-    if not found:
-        return
-    yield "<h2>Probabilities</h2>"
-    yield (
-        f"<p>Brier score {number(found['brier'])}; expected calibration error "
-        f"{number(found['ece'])}. A calibrated model would have an error of at most "
-        f"{number(found['ece_of_calibrated'])} in 99 of 100 cases. Mean confidence "
-        f"{number(found['confidence'])}, right {number(found['right'])}.</p>"
-    )
-    rows = [
-        [
-            number(one["confidence"]),
-            with_interval(one["right"], one["interval"]),
-            f"{one['predictions']:,}",
-        ]
-        for one in found["bins"]
-    ]
-    yield from table(["confidence", "right", "predictions"], rows)
-
-
 def _tables(tables: dict[str, list[dict[str, Any]]]) -> Iterator[str]:
     for name, rows in tables.items():
         if rows:
             yield f"<h2>{html.escape(name.replace('_', ' ').capitalize())}</h2>"
             cells = [[console_tables.text(value) for value in row.values()] for row in rows]
             yield from table(list(rows[0]), cells)
-
-
-def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Yield a table that scrolls in itself; a long one is folded."""
-    is_long = len(rows) > MAX_OPEN_ROWS
-    if is_long:
-        yield f"<details><summary>{len(rows):,} rows</summary>"
-    head = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in columns)
-    yield f'<div class="scroll" tabindex="0"><table><thead><tr>{head}</tr></thead><tbody>'
-    for row in rows:
-        yield "<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>"
-    yield "</tbody></table></div>"
-    if is_long:
-        yield "</details>"
 
 
 def _figures(names: Sequence[str], pictures: dict[str, bytes]) -> Iterator[str]:

@@ -8,6 +8,7 @@ from apps.app import TaskName
 from evaluation.intervals import Interval, Resamples
 from evaluation.tasks import classification, multilabel, ranking, regression
 from pipelines.splits import Splits
+from training.coverage import Coverage
 from training.run import Run
 
 Predictions = TypeVar("Predictions")
@@ -49,6 +50,14 @@ class Task(Protocol[Predictions]):
 
     def calibration(self, predictions: Predictions) -> dict[str, Any]:
         """Compare predicted probabilities with frequencies; empty without probabilities."""
+
+    def uncalibrated(self, predictions: Predictions, temperature: float) -> Predictions:
+        """Return the predictions without the temperature of the model."""
+
+    def covered(
+        self, predictions: Predictions, coverage: Coverage
+    ) -> tuple[np.ndarray, np.ndarray] | None:
+        """Return whether each interval or set contains the truth, and its size; or None."""
 
     def tables(self, predictions: Predictions, splits: Splits) -> dict[str, list[dict[str, Any]]]:
         """Make further tables for scores.json, by name."""

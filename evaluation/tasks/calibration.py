@@ -17,6 +17,15 @@ def no_calibration(predictions: Any) -> dict[str, Any]:  # noqa: ARG001
     return {}
 
 
+def unchanged(predictions: Any, temperature: float) -> Any:  # noqa: ARG001
+    """Return the predictions, for a task without probabilities."""
+    return predictions
+
+
+def not_covered(predictions: Any, coverage: Any) -> None:
+    """Return nothing, for a task without intervals and sets."""
+
+
 def calibration(confidence: np.ndarray, right: np.ndarray, brier: float) -> dict[str, Any]:
     """Compare the confidence of predictions with the share of right ones.
 

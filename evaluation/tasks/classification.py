@@ -5,9 +5,11 @@ from collections import defaultdict
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.special import softmax
 
 from apps.app import TaskName
 from apps.metrics import metric
+from apps.temperature import logits_of
 from evaluation.intervals import (
     Interval,
     Resamples,
@@ -19,6 +21,7 @@ from evaluation.intervals import (
 from evaluation.tasks import calibration as calibrations
 from inference.model_outputs import predict_all
 from pipelines.splits import Splits
+from training.coverage import Coverage, Sets
 from training.run import Run
 
 NAME: TaskName = "classification"
@@ -223,6 +226,20 @@ def calibration(predictions: Predictions) -> dict[str, Any]:
     brier = float(np.square(probabilities - truth).sum(1).mean())
     right = predictions.predicted == predictions.target
     return calibrations.calibration(probabilities.max(1), right, brier)
+
+
+def uncalibrated(predictions: Predictions, temperature: float) -> Predictions:
+    """Return the predictions without the temperature of the model."""
+    logits = logits_of(predictions.probabilities, several=False)
+    return predictions._replace(probabilities=softmax(logits * temperature, axis=1))
+
+
+def covered(predictions: Predictions, coverage: Coverage) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return whether each set contains the true class, and its number of classes."""
+    if not isinstance(coverage, Sets):
+        return None
+    members = coverage.members(predictions.probabilities)
+    return members[np.arange(len(members)), predictions.target], members.sum(1)
 
 
 def tables(predictions: Predictions, splits: Splits) -> dict[str, list[dict[str, Any]]]:

@@ -4,9 +4,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
+from scipy.special import expit
 
 from apps.app import TaskName
 from apps.metrics import metric
+from apps.temperature import logits_of
 from evaluation.intervals import (
     Interval,
     Resamples,
@@ -20,6 +22,7 @@ from inference.model_outputs import predict_all
 from pipelines.splits import Splits
 from training.run import Run
 
+covered = calibrations.not_covered
 NAME: TaskName = "multilabel"
 MIN_PROBABILITY = 1e-12
 MAX_SHOWN_CLASSES = 40  # in the figure: those with the most examples
@@ -186,6 +189,12 @@ def calibration(predictions: Predictions) -> dict[str, Any]:
     truth = predictions.target.ravel() > 0
     brier = float(np.square(probabilities - truth).mean())
     return calibrations.calibration(probabilities, truth, brier)
+
+
+def uncalibrated(predictions: Predictions, temperature: float) -> Predictions:
+    """Return the predictions without the temperature of the model; the chosen classes stay."""
+    logits = logits_of(predictions.probabilities, several=True)
+    return predictions._replace(probabilities=expit(logits * temperature))
 
 
 def tables(predictions: Predictions, splits: Splits) -> dict[str, list[dict[str, Any]]]:

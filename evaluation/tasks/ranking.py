@@ -16,15 +16,17 @@ from evaluation.intervals import (
     recentred_percentiles,
     resampled_positions,
 )
-from evaluation.tasks.calibration import no_calibration
+from evaluation.tasks.calibration import no_calibration, unchanged
 from evaluation.tasks.ranked_users import NO_ITEM, RankedUsers, item_popularity, ranked_users
 from inference.modalities import item_scores
 from inference.model_outputs import predict_all
 from pipelines.ids.numbering import distinct_ids, number_ids
 from pipelines.splits import Splits
+from training.coverage import Coverage, Intervals
+from training.held_out import values_and_guides
 from training.run import Run
 
-calibration = no_calibration
+calibration, uncalibrated = no_calibration, unchanged
 NAME: TaskName = "ranking"
 K = 10  # recommended items that coverage and popularity cover
 METRIC_LENGTHS = (10, 20)  # recommended items that recall and NDCG cover
@@ -61,6 +63,7 @@ class Predictions(NamedTuple):
         target: true ratings, [n].
         users: position of each pair's user among the distinct test users, [n].
         lists: recommended items; None for a baseline that only predicts ratings.
+        guides: on which the spread of the errors depends, [n]; None if unknown.
 
     """
 
@@ -68,13 +71,19 @@ class Predictions(NamedTuple):
     target: np.ndarray
     users: np.ndarray
     lists: Lists | None
+    guides: np.ndarray | None = None
 
 
 def predict_test_set(run: Run) -> Predictions:
     """Predict the test pairs' ratings, and recommend items to the test users."""
-    splits = run.splits
-    predicted = predict_all(run.model, splits.test)[:, 0] if has_ratings(splits) else None
-    users = ranked_users(splits)
+    predicted = guides = None
+    if has_ratings(run.splits):
+        predicted, guides = values_and_guides(predict_all(run.model, run.splits.test))
+    return _with_lists(run, predicted)._replace(guides=guides)
+
+
+def _with_lists(run: Run, predicted: np.ndarray | None) -> Predictions:
+    splits, users = run.splits, ranked_users(run.splits)
     length = LIST_LENGTHS[-1]
     model = run.model
 
@@ -261,6 +270,15 @@ def _sums_of_users(predictions: Predictions, predicted: np.ndarray) -> np.ndarra
 def _metrics_of_sums(sums: np.ndarray) -> dict[str, np.ndarray]:
     pairs, squared, absolute = np.moveaxis(sums, -1, 0)
     return {"rmse": np.sqrt(squared / pairs), "mae": absolute / pairs}
+
+
+def covered(predictions: Predictions, coverage: Coverage) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return whether each interval contains the true rating, and its width."""
+    predicted, guides = predictions.predicted, predictions.guides
+    if not isinstance(coverage, Intervals) or predicted is None or guides is None:
+        return None
+    half = coverage.half_widths(guides)
+    return np.abs(predicted.astype("float64") - predictions.target) <= half, 2 * half
 
 
 def tables(predictions: Predictions, splits: Splits) -> dict[str, list[dict[str, Any]]]:  # noqa: ARG001

@@ -12,12 +12,13 @@ from evaluation.intervals import (
     bootstrap_sums,
     effective_size,
 )
-from evaluation.tasks.calibration import no_calibration
+from evaluation.tasks.calibration import no_calibration, unchanged
 from inference.model_outputs import predict_all
 from pipelines.splits import Splits
+from training.coverage import Coverage, Intervals
 from training.run import Run
 
-calibration = no_calibration
+calibration, uncalibrated = no_calibration, unchanged
 NAME: TaskName = "regression"
 # Of the targets' sum of squares; smaller squared deviations from the mean are rounding errors.
 MIN_DEVIATIONS_SHARE = 1e-12
@@ -106,6 +107,14 @@ def intervals(predictions: Predictions, resamples: Resamples | None = None) -> d
     """
     resamples = bootstrap(predictions) if resamples is None else resamples
     return bca_of_sums(_terms_of_examples(predictions), _metrics_of_sums, resamples)
+
+
+def covered(predictions: Predictions, coverage: Coverage) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return whether each interval contains the true number, and its width."""
+    if not isinstance(coverage, Intervals):
+        return None
+    half = coverage.half_widths(predictions.predicted)
+    return np.abs(predictions.residuals) <= half, 2 * half
 
 
 def tables(predictions: Predictions, splits: Splits) -> dict[str, list[dict[str, Any]]]:  # noqa: ARG001
