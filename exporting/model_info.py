@@ -43,6 +43,7 @@ def describe(
         "answer": manifest["answer"],
         "labels": list(manifest["labels"]),
         **{name: manifest[name] for name in DECISION_FIELDS if name in manifest},
+        "coverage": run.coverage and run.coverage.level,
         "target": _target(run),
         "signatures": describe_signatures(signatures),
         **info,

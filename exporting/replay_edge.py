@@ -102,7 +102,27 @@ def predict(model: Callable[[Tensors], Tensors], spec: dict, raw: Tensors) -> Te
     if spec["labels"] and "class" not in outputs:
         labels = np.array(spec["labels"])
         outputs["class"] = labels[outputs["probabilities"].argmax(-1)]
+    outputs |= decisions(spec["coverage"], outputs)
     return {name: to_bytes(array) for name, array in outputs.items()}
+
+
+def decisions(coverage: dict | None, outputs: Tensors) -> Tensors:
+    """Return the interval of each number, or the set of classes, if the model has them."""
+    if coverage is None:
+        return {}
+    if "threshold" in coverage:
+        probabilities = outputs["probabilities"]
+        # A class is in the set if those before it have at most the threshold together.
+        order = np.argsort(-probabilities, axis=1, kind="stable")
+        ordered = np.take_along_axis(probabilities, order, 1)
+        members = np.cumsum(ordered, 1) - ordered <= coverage["threshold"]
+        classes = np.empty_like(members)
+        np.put_along_axis(classes, order, members, 1)
+        return {"classes": classes}
+    value = outputs["value"] if "value" in outputs else outputs["rating"]
+    guide = outputs.get("rating_std", value)
+    half = coverage["quantile"] * np.interp(guide, coverage["at"], coverage["spreads"])
+    return {"interval": np.stack([value - half, value + half], -1)}
 
 
 def to_bytes(array: np.ndarray) -> np.ndarray:

@@ -27,6 +27,15 @@ OFFSETS = (
     "`offset` to an output in float64."
 )
 LABELS = "The class is the element of `labels` at the index of the largest of `probabilities`."
+SETS = (
+    "The set of classes holds each class before which, in the order of falling probability, all "
+    "others have at most `coverage.threshold` together."
+)
+INTERVALS = (
+    "The interval is the value or rating, less and plus `coverage.quantile` times the spread: that "
+    "of `coverage.spreads` at the points `coverage.at`, linear between them and constant beyond; "
+    "the point is `rating_std` if there is one, else the value or rating."
+)
 LISTS = (
     "To recommend items, compute the score of a user with each of `candidates`; to leave out the "
     "user's interactions, set the score to minus infinity at the user's indices in `met`; take "
@@ -138,10 +147,13 @@ def sidecar(
         "inputs": [_input(spec, portable) for spec in portable.inputs],
         "outputs": [_tensor(name, spec, portable) for name, spec in sorted(outputs.items())],
         "labels": labels,
+        "coverage": manifest.get("coverage"),
     }
     outside = [*portable.outside]
     outside += [CODES] * bool(portable.tables) + [LABELS] * bool(labels)
     outside += [OFFSETS] * any(portable.offsets.values())
+    if manifest.get("coverage"):
+        outside.append(SETS if labels else INTERVALS)
     if portable.lists is not None:
         outside.append(LISTS)
         content["recommend"] = {"candidates": portable.lists.candidates}

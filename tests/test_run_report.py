@@ -16,7 +16,7 @@ from apps import Mnist, Regression
 from cli import main
 from evaluation import report
 from evaluation.outcomes import TITLES
-from evaluation.run_report import card, content, files, page, public
+from evaluation.run_report import card, content, files, page, public, tables
 from training.run import SCORES, Run
 
 VOID = {"meta", "img", "br"}
@@ -213,9 +213,9 @@ def test_the_command_repeats_the_fields_without_folders():
 
 
 def test_a_long_table_is_folded():
-    rows = [["a", "b"]] * (page.MAX_OPEN_ROWS + 1)
-    assert "<details>" in "".join(page.table(["x", "y"], rows))
-    assert "<details>" not in "".join(page.table(["x", "y"], rows[:3]))
+    rows = [["a", "b"]] * (tables.MAX_OPEN_ROWS + 1)
+    assert "<details>" in "".join(tables.table(["x", "y"], rows))
+    assert "<details>" not in "".join(tables.table(["x", "y"], rows[:3]))
 
 
 def test_nothing_is_written_if_the_page_cannot_be_made(evaluated, tmp_path, monkeypatch):

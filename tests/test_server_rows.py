@@ -86,9 +86,11 @@ def test_many_small_images_each_have_a_prediction(exported):
     first_two = servable.run(request.signature, {"image_bytes": request.arrays["image_bytes"][:2]})
     for name, output in outputs.items():
         assert len(output) == 2 * (BLOCK_FILES + 1)
-        np.testing.assert_array_equal(output[:2], output[-2:])
-        if output.dtype.kind == "f":
-            np.testing.assert_allclose(output[:2], first_two[name], atol=1e-5)
+        for other in (output[-2:], first_two[name]):
+            if output.dtype.kind == "f":  # blocks of other sizes round in other places
+                np.testing.assert_allclose(output[:2], other, atol=1e-5)
+            else:
+                np.testing.assert_array_equal(output[:2], other)
     assert len(json.loads(encode_response(request, outputs))["predictions"]) == len(files) * (
         BLOCK_FILES + 1
     )

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-MIN_EXAMPLES_PER_BIN, MAX_BINS = 50, 10  # by which the spread of errors is estimated
-NUM_PSEUDO_ERRORS = 10.0  # of the mean error, added to each bin
+MIN_EXAMPLES_PER_BIN, MAX_BINS = 60, 15  # by which the spread of errors is estimated
+NUM_PSEUDO_ERRORS = 2.0  # of the mean error, added to each bin
+MAX_END_RATIO = 2.0  # of the spread at the least or largest guide to that of its bin
 MIN_RELATIVE_SPREAD = 1e-3  # of the mean error
 # Added to a sum of probabilities, which rounding changes: the truth of an example whose sum is
 # that of the threshold is then in its set on every machine.
@@ -123,30 +124,51 @@ def fit_intervals(
     guides, errors = guides.astype("float64"), np.abs(values.astype("float64") - targets)
     if not (len(errors) and np.isfinite(errors).all() and np.isfinite(guides).all()):
         return None
-    halves = np.arange(len(errors)) % 2
-    scores = np.empty(len(errors))
-    for half in (0, 1):
-        inside, other = halves == half, halves != half
-        at, spreads = _spreads(guides[other], errors[other])
-        scores[inside] = errors[inside] / np.interp(guides[inside], at, spreads)
-    quantile = conformal_quantile(scores, level)
+    num_bins = max(1, min(MAX_BINS, len(errors) // MIN_EXAMPLES_PER_BIN))
+    at, spreads = _spreads(guides, errors, num_bins)
+    quantile = conformal_quantile(_scores(guides, errors, num_bins), level)
     if quantile is None:
         return None
-    at, spreads = _spreads(guides, errors)
     return Intervals(level, quantile, at.tolist(), spreads.tolist(), len(errors))
 
 
-def _spreads(guides: np.ndarray, errors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _scores(guides: np.ndarray, errors: np.ndarray, num_bins: int) -> np.ndarray:
+    """Return errors in spreads, each half by the spread of the other if that varies."""
+    if num_bins == 1:
+        return errors / _spreads(guides, errors, num_bins)[1]
+    scores, half = np.empty(len(errors)), np.arange(len(errors)) % 2
+    for inside in (half == 0, half == 1):
+        at, spreads = _spreads(guides[~inside], errors[~inside], num_bins)
+        scores[inside] = errors[inside] / np.interp(guides[inside], at, spreads)
+    return scores
+
+
+def _spreads(
+    guides: np.ndarray, errors: np.ndarray, num_bins: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Return some guides, ascending, and the mean absolute error near each."""
-    mean = float(errors.mean()) if len(errors) else 1.0
-    num_bins = max(1, min(MAX_BINS, len(errors) // MIN_EXAMPLES_PER_BIN))
+    mean = float(errors.mean())
     bins = [one for one in np.array_split(np.argsort(guides, kind="stable"), num_bins) if len(one)]
-    at = np.array([np.median(guides[one]) for one in bins] or [0.0])
-    sums = np.array([errors[one].sum() for one in bins] or [0.0]) + NUM_PSEUDO_ERRORS * mean
-    spreads = sums / (np.array([len(one) for one in bins] or [0]) + NUM_PSEUDO_ERRORS)
+    sums = np.array([errors[one].sum() for one in bins]) + NUM_PSEUDO_ERRORS * mean
+    spreads = sums / (np.array([len(one) for one in bins]) + NUM_PSEUDO_ERRORS)
+    spreads = np.maximum(spreads, MIN_RELATIVE_SPREAD * mean or 1.0)
     # Guides may be equal, such as the predictions of a constant model.
-    at, first = np.unique(at, return_index=True)
-    return at, np.maximum(spreads[first], MIN_RELATIVE_SPREAD * mean or 1.0)
+    at, first = np.unique([np.median(guides[one]) for one in bins], return_index=True)
+    return _with_ends(at, spreads[first], float(guides.min()), float(guides.max()))
+
+
+def _with_ends(
+    at: np.ndarray, spreads: np.ndarray, least: float, largest: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Add the least and the largest guide, to which the nearest line goes on."""
+    if len(at) < 2:
+        return at, spreads
+    inner, ends = [0, -1], np.array([least, largest])
+    slopes = (np.diff(spreads) / np.diff(at))[inner]
+    lowest, highest = spreads[inner] / MAX_END_RATIO, spreads[inner] * MAX_END_RATIO
+    at_ends = np.clip(spreads[inner] + slopes * (ends - at[inner]), lowest, highest)
+    at, first = np.unique([ends[0], *at, ends[1]], return_index=True)
+    return at, np.array([at_ends[0], *spreads, at_ends[1]])[first]
 
 
 def conformal_quantile(scores: np.ndarray, level: float) -> float | None:

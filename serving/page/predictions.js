@@ -13,7 +13,7 @@ export function showPrediction(view, row, choose) {
     const best = row.probabilities.indexOf(Math.max(...row.probabilities));
     const name = view.about.labels[best];
     const share = percent(row.probabilities[best]);
-    showBars(view, row.probabilities, [best], choose, [name, h("span", {}, share)]);
+    showBars(view, row.probabilities, [best], choose, [name, h("span", {}, share)], setLine(view, row));
     view.announce(`${name}, ${share}`);
     return best;
   }
@@ -24,9 +24,23 @@ export function showPrediction(view, row, choose) {
     view.prediction,
     h("p", { class: "headline" }, value, target.unit ? h("span", {}, ` ${target.unit}`) : null),
     h("p", { class: "soft" }, target.name),
+    row.interval && h("p", { class: "soft small" },
+      `${row.interval.map(number).join(" to ")}: such intervals contain the true value in ` +
+      `${percent(view.about.coverage)} of the cases.`),
   );
   view.announce(`${target.name}: ${value} ${target.unit}`);
   return 0;
+}
+
+/** A line with the classes of which one is the true one with the coverage of the model, if it has sets. */
+function setLine({ about }, { classes, probabilities }) {
+  if (!classes) return null;
+  const members = descending(probabilities).filter((k) => classes[k]);
+  const names = members.slice(0, MAX_LISTED_CLASSES).map((k) => about.labels[k]).join(", ");
+  const more = members.length - MAX_LISTED_CLASSES;
+  return h("p", { class: "soft small" },
+    `Set of classes: ${names}${more > 0 ? ` and ${more} more` : ""}. Such sets contain the true ` +
+    `class in ${percent(about.coverage)} of the cases or more.`);
 }
 
 /** Show the chosen classes of a row; return the index of the most probable class. */
@@ -43,7 +57,7 @@ function showSeveral(view, { probabilities, selected }, choose) {
 const descending = (numbers) => numbers.map((_, k) => k).sort((a, b) => numbers[b] - numbers[a]);
 
 /** Show bars of probabilities; those of the `chosen` classes stand out, the most probable is explained. */
-function showBars(view, probabilities, chosen, choose, headline) {
+function showBars(view, probabilities, chosen, choose, headline, note = null) {
   const { labels, thresholds } = view.about;
   const order = descending(probabilities);
   const [best] = order;
@@ -67,6 +81,7 @@ function showBars(view, probabilities, chosen, choose, headline) {
     h("div", { class: "bars", role: "group", "aria-label": "Probabilities; select a class for its explanation" },
       bars),
     others > 0 && h("p", { class: "soft small" }, `${others} other classes: ${total}`),
+    note,
     thresholds && h("p", { class: "soft small" }, "A class is chosen if its bar reaches its mark."),
   );
   // Keep the keyboard focus when the prediction changes.
