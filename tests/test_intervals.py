@@ -12,7 +12,7 @@ import apps
 from apps.metrics import METRICS, metric
 from evaluation import intervals
 from evaluation.tasks import classification, ranking, regression
-from evaluation.tasks.ranking import Lists
+from evaluation.tasks.list_metrics import Lists
 from training.callbacks import KeepBest
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"

@@ -24,8 +24,9 @@ from apps.recommender.svdpp import train_epochs
 from evaluation import report
 from evaluation.modalities import ids as asked_ids
 from evaluation.tasks import ranking, task_of
+from evaluation.tasks.list_metrics import Lists
 from evaluation.tasks.ranked_users import NO_ITEM, ranked_users
-from evaluation.tasks.ranking import Lists, Predictions
+from evaluation.tasks.ranking import Predictions
 from inference.inputs import UnreadableError
 from inference.modalities import ids as questions
 from inference.modalities import item_scores, item_similarity

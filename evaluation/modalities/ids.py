@@ -8,7 +8,7 @@ import numpy as np
 from apps.app import ModalityName
 from evaluation.modalities import list_baselines
 from evaluation.modalities.baselines import NOISE_FLOOR
-from evaluation.tasks import ranking
+from evaluation.tasks import list_metrics, ranking
 from evaluation.tasks.ranked_users import ranked_users
 from evaluation.tasks.ranking import Predictions
 from pipelines.ids.numbering import distinct_ids, number_ids
@@ -87,7 +87,7 @@ def _draw_activity(splits: Splits, predictions: Predictions) -> Any:
         _draw_bars(
             axes[1],
             groups[predictions.lists.user_positions],
-            ranking.ndcg(predictions.lists),
+            list_metrics.ndcg(predictions.lists),
             float,
             INK,
         )

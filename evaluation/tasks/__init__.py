@@ -55,7 +55,7 @@ class Task(Protocol[Predictions]):
         """Return the predictions without the temperature of the model."""
 
     def covered(
-        self, predictions: Predictions, coverage: Coverage
+        self, predictions: Predictions, wanted: Coverage
     ) -> tuple[np.ndarray, np.ndarray] | None:
         """Return whether each interval or set contains the truth, and its size; or None."""
 

@@ -22,7 +22,7 @@ def unchanged(predictions: Any, temperature: float) -> Any:  # noqa: ARG001
     return predictions
 
 
-def not_covered(predictions: Any, coverage: Any) -> None:
+def not_covered(predictions: Any, wanted: Any) -> None:
     """Return nothing, for a task without intervals and sets."""
 
 

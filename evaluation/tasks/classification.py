@@ -234,11 +234,11 @@ def uncalibrated(predictions: Predictions, temperature: float) -> Predictions:
     return predictions._replace(probabilities=softmax(logits * temperature, axis=1))
 
 
-def covered(predictions: Predictions, coverage: Coverage) -> tuple[np.ndarray, np.ndarray] | None:
+def covered(predictions: Predictions, wanted: Coverage) -> tuple[np.ndarray, np.ndarray] | None:
     """Return whether each set contains the true class, and its number of classes."""
-    if not isinstance(coverage, Sets):
+    if not isinstance(wanted, Sets):
         return None
-    members = coverage.members(predictions.probabilities)
+    members = wanted.members(predictions.probabilities)
     return members[np.arange(len(members)), predictions.target], members.sum(1)
 
 

@@ -17,6 +17,7 @@ from evaluation.intervals import (
     resampled_positions,
 )
 from evaluation.tasks.calibration import no_calibration, unchanged
+from evaluation.tasks.list_metrics import K, Lists, coverage, ndcg, popularity_bias, recall
 from evaluation.tasks.ranked_users import NO_ITEM, RankedUsers, item_popularity, ranked_users
 from inference.modalities import item_scores
 from inference.model_outputs import predict_all
@@ -28,31 +29,9 @@ from training.run import Run
 
 calibration, uncalibrated = no_calibration, unchanged
 NAME: TaskName = "ranking"
-K = 10  # recommended items that coverage and popularity cover
 METRIC_LENGTHS = (10, 20)  # recommended items that recall and NDCG cover
 LIST_LENGTHS = (1, 5, 10, 20, 50)
 MAX_PAIRS_PER_BATCH = 200_000  # (user, item) pairs whose scores are computed at once
-
-
-class Lists(NamedTuple):
-    """Recommended items of the ranked users.
-
-    Attributes:
-        user_positions: position of each user among the distinct test users, [n].
-        hits: whether each recommended item is relevant, [n, length].
-        num_relevant: number of relevant test items of each user, [n].
-        indices: index of each recommended item in the catalogue, or NO_ITEM, [n, length].
-        popularity: number of training pairs of each item of the catalogue.
-        mean_popularity: popularity of a training pair's item, averaged over the training pairs.
-
-    """
-
-    user_positions: np.ndarray
-    hits: np.ndarray
-    num_relevant: np.ndarray
-    indices: np.ndarray
-    popularity: np.ndarray
-    mean_popularity: float
 
 
 class Predictions(NamedTuple):
@@ -149,37 +128,6 @@ def has_ratings(splits: Splits) -> bool:
     return bool(np.ptp(splits.train.targets))
 
 
-def recall(lists: Lists, k: int = K) -> np.ndarray:
-    """Compute the share of each user's relevant items among the first k, [users]."""
-    return lists.hits[:, :k].sum(1) / lists.num_relevant
-
-
-def ndcg(lists: Lists, k: int = K) -> np.ndarray:
-    """Compute each user's normalised discounted cumulative gain (Jarvelin and Kekalainen, 2002)."""
-    discounts = 1 / np.log2(np.arange(2, k + 2))
-    best = np.concatenate([[0], np.cumsum(discounts)])
-    hits = lists.hits[:, :k]
-    return (hits * discounts[: hits.shape[1]]).sum(1) / best[np.minimum(lists.num_relevant, k)]
-
-
-def coverage(lists: Lists, k: int = K, rows: Any = slice(None)) -> float:
-    """Compute the share of the catalogue that is among the first k of at least one list."""
-    indices = np.unique(lists.indices[rows, :k])
-    return np.count_nonzero(indices != NO_ITEM) / len(lists.popularity)
-
-
-def popularity_bias(lists: Lists, k: int = K) -> np.ndarray:
-    """Compute the popularity of each user's first k items, [users]; 0 for an empty list.
-
-    It is the mean popularity of the recommended items, divided by that of the items in the
-    training pairs. Above 1, the lists prefer popular items more than users do.
-    """
-    indices = lists.indices[:, :k]
-    is_item = indices != NO_ITEM
-    totals = np.where(is_item, lists.popularity[indices], 0.0).sum(1)
-    return totals / np.maximum(is_item.sum(1), 1) / lists.mean_popularity
-
-
 def metrics(predictions: Predictions) -> dict[str, float]:
     """Compute RMSE and MAE of the ratings; recall, NDCG, coverage and popularity of the lists.
 
@@ -272,12 +220,12 @@ def _metrics_of_sums(sums: np.ndarray) -> dict[str, np.ndarray]:
     return {"rmse": np.sqrt(squared / pairs), "mae": absolute / pairs}
 
 
-def covered(predictions: Predictions, coverage: Coverage) -> tuple[np.ndarray, np.ndarray] | None:
+def covered(predictions: Predictions, wanted: Coverage) -> tuple[np.ndarray, np.ndarray] | None:
     """Return whether each interval contains the true rating, and its width."""
     predicted, guides = predictions.predicted, predictions.guides
-    if not isinstance(coverage, Intervals) or predicted is None or guides is None:
+    if not isinstance(wanted, Intervals) or predicted is None or guides is None:
         return None
-    half = coverage.half_widths(guides)
+    half = wanted.half_widths(guides)
     return np.abs(predicted.astype("float64") - predictions.target) <= half, 2 * half
 
 

@@ -109,11 +109,11 @@ def intervals(predictions: Predictions, resamples: Resamples | None = None) -> d
     return bca_of_sums(_terms_of_examples(predictions), _metrics_of_sums, resamples)
 
 
-def covered(predictions: Predictions, coverage: Coverage) -> tuple[np.ndarray, np.ndarray] | None:
+def covered(predictions: Predictions, wanted: Coverage) -> tuple[np.ndarray, np.ndarray] | None:
     """Return whether each interval contains the true number, and its width."""
-    if not isinstance(coverage, Intervals):
+    if not isinstance(wanted, Intervals):
         return None
-    half = coverage.half_widths(predictions.predicted)
+    half = wanted.half_widths(predictions.predicted)
     return np.abs(predictions.residuals) <= half, 2 * half
 
 
