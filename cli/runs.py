@@ -99,6 +99,7 @@ def score_summary(run: Any, scored: dict[str, Any]) -> dict[str, Any]:
         "baselines": scored["baselines"],
         "remarks": scored["remarks"],
         "comparisons": scored["comparisons"],
+        "discrimination": scored["discrimination"],
         "verdict": scored["verdict"],
         "findings": scored["findings"],
         "test_set": scored["test_set"],

@@ -190,8 +190,32 @@ def print_comparisons(scored: dict[str, Any]) -> None:
         print_columns(columns, rows, title, MAX_GAINS_PER_TABLE)
 
 
+def discrimination_table(found: dict[str, Any]) -> tuple[list[str], list[list[str]], str]:
+    """Return column names, rows and title of the table of areas under the curves."""
+    names, intervals = list(found["test"]), found["intervals"]
+    own = [rounding.with_interval(value, intervals[name]) for name, value in _test(found)]
+    rows = [["this model", *own, *("" for _ in names)]]
+    for title, scores in found["baselines"].items():
+        cells = [
+            rounding.rounded(scores[name], rounding.decimals(*intervals[name])) for name in names
+        ]
+        gains = found["comparisons"][title]
+        compared = [_gain_cell(gains[name]) if name in gains else "" for name in names]
+        rows.append([title.replace("_", " "), *cells, *compared])
+    words = [name.replace("_", " ") for name in names]
+    of = f"class {found['positive']!r}" if found["positive"] else "mean over the classes"
+    return ["", *words, *(f"gain in {name}" for name in words)], rows, f"{of}; 95 % intervals"
+
+
+def print_discrimination(scored: dict[str, Any]) -> None:
+    """Print the areas under the curves of the model and the baselines, and the gains."""
+    if found := scored.get("discrimination"):
+        print_columns(*discrimination_table(found), MAX_GAINS_PER_TABLE)
+
+
 def print_task_tables(scored: dict[str, Any]) -> None:
-    """Print the further tables of the task, such as that of all classes."""
+    """Print the areas under the curves, and the further tables of the task, such as of classes."""
+    print_discrimination(scored)
     for name in scored["tables"]:
         if rows := scored[name]:
             print_table(list(rows[0]), [row.values() for row in rows])

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import matplotlib
 
 from apps.metrics import VALIDATION
-from evaluation import history
+from evaluation import history, threshold_figures
 from evaluation.fonts import fonts
 from evaluation.modalities import modality_of
 from evaluation.run_report import public
@@ -36,6 +36,7 @@ def draw(run: Run, predictions: Any) -> DrawnFigures:
         figures = {
             "learning_curves.png": _learning_curves(columns, run.manifest),
             **task_of(run).figures(predictions, run.splits, _target(run)),
+            **threshold_figures.draw(task_of(run).class_scores(predictions, run.splits)),
             **modality_of(run).figures(run, predictions),
         }
         for name, figure in figures.items():

@@ -40,9 +40,9 @@ def check(run: Run, conditions: str | Path) -> list[Check]:
     """Check conditions with commas between, or those of a file, which has one on a line.
 
     A condition compares a number of scores.json: a metric, an end of its 95 % interval as
-    `accuracy.low` or `accuracy.high`, `ece` and `brier`, the worst class as `per_class.recall`, or
-    `examples`. `better_than_baselines` requires that verdict. Raises FieldError for an unknown
-    name, and RunError for a run that is not evaluated.
+    `accuracy.low` or `accuracy.high`, `auc` and `average_precision` likewise, `ece` and `brier`,
+    the worst class as `per_class.recall`, or `examples`. `better_than_baselines` requires that
+    verdict. Raises FieldError for an unknown name, and RunError for a run that is not evaluated.
     """
     wanted = _conditions(conditions)
     scores = scores_file.read(run)
@@ -103,11 +103,22 @@ def _values(scores: Mapping[str, Any]) -> dict[str, float]:
         values |= {f"{name}.low": low, f"{name}.high": high}
     calibration = scores.get("calibration") or {}
     values |= {name: calibration[name] for name in ("ece", "brier") if name in calibration}
+    values |= _areas(scores.get("discrimination") or {})
     rows = [row for row in scores.get("per_class", []) if row["examples"]]
     if rows:
         names = ("precision", "recall", "f1", "examples")
         values |= {f"per_class.{name}": min(row[name] for row in rows) for name in names}
     return values
+
+
+def _areas(found: Mapping[str, Any]) -> dict[str, float]:
+    """Return AUC and average precision, their intervals, and those of the worst class."""
+    values = dict(found.get("test", {}))
+    for name, (low, high) in found.get("intervals", {}).items():
+        values |= {f"{name}.low": low, f"{name}.high": high}
+    rows = found.get("per_class", [])
+    names = tuple(found.get("test", {})) if rows else ()
+    return values | {f"per_class.{name}": min(row[name] for row in rows) for name in names}
 
 
 def _checked(condition: str, values: Mapping[str, float], scores: Mapping[str, Any]) -> Check:

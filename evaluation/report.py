@@ -6,6 +6,7 @@ from typing import Any
 
 from apps.metrics import metric
 from evaluation import coverage, history, test_set_ledger
+from evaluation.discrimination import discrimination
 from evaluation.findings import findings
 from evaluation.modalities import modality_of
 from evaluation.modalities.baselines import NOISE_FLOOR
@@ -29,7 +30,8 @@ def score(run: Run) -> dict[str, Any]:
     of each part of a model that is a blend. `weight` is the column of example weights in all
     these scores, or "". `comparisons` holds the gain over each baseline in each metric, with its
     95 % interval and p-value; `verdict` says whether the model is better than the best baseline,
-    and `findings` what else a user should know. `calibration` is about predicted probabilities.
+    and `findings` what else a user should know. `calibration` is about predicted probabilities,
+    and `discrimination` about how well they rank examples.
     """
     return _write(run, _scores(run, task_of(run).predict_test_set(run)), _count_other_runs(run))
 
@@ -82,6 +84,7 @@ def _scores(run: Run, predictions: Any) -> dict[str, Any]:
         ],
         "calibration": _calibration(run, predictions),
         "coverage": _coverage(run, predictions),
+        "discrimination": discrimination(task, predictions, baselines, run.splits),
         "examples": len(predictions.target),
         **tables,
         "tables": list(tables),

@@ -199,7 +199,8 @@ def test_a_confusion_matrix_stays_of_a_sensible_size(num_classes):
 @pytest.mark.slow
 def test_figures_are_png_files_of_a_sensible_size(copied):
     names = report.evaluate(copied)["pictures"]
-    assert set(names) == {"learning_curves.png", "confusion.png", "calibration.png", "worst.png"}
+    expected = ["learning_curves", "confusion", "calibration", "worst", "roc", "precision_recall"]
+    assert set(names) == {f"{name}.png" for name in expected}
     for name in names:
         width, height = size_of_png(copied.path / name)
         assert 300 < width < 3000

@@ -7,10 +7,11 @@ from typing import Any
 
 from evaluation import console_tables
 from evaluation.outcomes import TITLES
-from evaluation.run_report import coverage, probabilities
+from evaluation.run_report import coverage, discrimination, probabilities
 from evaluation.run_report.tables import table
 
 FIGURES = {  # titles that are no names of files
+    **discrimination.FIGURES,
     "learning_curves.png": "Learning curves",
     "confusion.png": "True against predicted classes",
     "classes.png": "Classes",
@@ -74,6 +75,7 @@ def page(content: dict[str, Any], pictures: dict[str, bytes]) -> str:
             *_scores(content),
             *probabilities.section(content.get("calibration")),
             *coverage.section(content.get("coverage"), bool(content["data"]["labels"])),
+            *discrimination.section(content.get("discrimination")),
             *_tables(content["tables"]),
             *_figures(content["figures"], pictures),
             *_data(content["data"]),

@@ -7,6 +7,7 @@ import numpy as np
 from apps.app import TaskName
 from evaluation.intervals import Interval, Resamples
 from evaluation.tasks import classification, multilabel, ranking, regression
+from evaluation.tasks.class_scores import ClassScores
 from pipelines.splits import Splits
 from training.coverage import Coverage
 from training.run import Run
@@ -58,6 +59,9 @@ class Task(Protocol[Predictions]):
         self, predictions: Predictions, wanted: Coverage
     ) -> tuple[np.ndarray, np.ndarray] | None:
         """Return whether each interval or set contains the truth, and its size; or None."""
+
+    def class_scores(self, predictions: Predictions, splits: Splits) -> ClassScores | None:
+        """Return the scores by which examples are ranked for each class; None without classes."""
 
     def tables(self, predictions: Predictions, splits: Splits) -> dict[str, list[dict[str, Any]]]:
         """Make further tables for scores.json, by name."""

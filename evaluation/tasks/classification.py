@@ -19,6 +19,7 @@ from evaluation.intervals import (
     wilson_by_variance,
 )
 from evaluation.tasks import calibration as calibrations
+from evaluation.tasks.class_scores import ClassScores, of_class_numbers
 from inference.model_outputs import predict_all
 from pipelines.splits import Splits
 from training.coverage import Coverage, Sets
@@ -240,6 +241,13 @@ def covered(predictions: Predictions, wanted: Coverage) -> tuple[np.ndarray, np.
         return None
     members = wanted.members(predictions.probabilities)
     return members[np.arange(len(members)), predictions.target], members.sum(1)
+
+
+def class_scores(predictions: Predictions, splits: Splits) -> ClassScores:
+    """Return the probability of the positive class of two, or of each class."""
+    return of_class_numbers(
+        splits, predictions.probabilities, predictions.target, predictions.weights
+    )
 
 
 def tables(predictions: Predictions, splits: Splits) -> dict[str, list[dict[str, Any]]]:

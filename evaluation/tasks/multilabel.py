@@ -17,6 +17,7 @@ from evaluation.intervals import (
     wilson_by_variance,
 )
 from evaluation.tasks import calibration as calibrations
+from evaluation.tasks.class_scores import ClassScores
 from evaluation.tasks.classification import macro_f1
 from inference.model_outputs import predict_all
 from pipelines.splits import Splits
@@ -195,6 +196,11 @@ def uncalibrated(predictions: Predictions, temperature: float) -> Predictions:
     """Return the predictions without the temperature of the model; the chosen classes stay."""
     logits = logits_of(predictions.probabilities, several=True)
     return predictions._replace(probabilities=expit(logits * temperature))
+
+
+def class_scores(predictions: Predictions, splits: Splits) -> ClassScores:
+    """Return the probability of each class."""
+    return ClassScores(splits.labels, predictions.probabilities, predictions.target > 0)
 
 
 def tables(predictions: Predictions, splits: Splits) -> dict[str, list[dict[str, Any]]]:

@@ -18,6 +18,7 @@ from evaluation.intervals import (
 )
 from evaluation.tasks.calibration import no_calibration, unchanged
 from evaluation.tasks.list_metrics import K, Lists, coverage, ndcg, popularity_bias, recall
+from evaluation.tasks.class_scores import no_class_scores
 from evaluation.tasks.ranked_users import NO_ITEM, RankedUsers, item_popularity, ranked_users
 from inference.modalities import item_scores
 from inference.model_outputs import predict_all
@@ -27,7 +28,7 @@ from training.coverage import Coverage, Intervals
 from training.held_out import values_and_guides
 from training.run import Run
 
-calibration, uncalibrated = no_calibration, unchanged
+calibration, uncalibrated, class_scores = no_calibration, unchanged, no_class_scores
 NAME: TaskName = "ranking"
 METRIC_LENGTHS = (10, 20)  # recommended items that recall and NDCG cover
 LIST_LENGTHS = (1, 5, 10, 20, 50)

@@ -13,12 +13,13 @@ from evaluation.intervals import (
     effective_size,
 )
 from evaluation.tasks.calibration import no_calibration, unchanged
+from evaluation.tasks.class_scores import no_class_scores
 from inference.model_outputs import predict_all
 from pipelines.splits import Splits
 from training.coverage import Coverage, Intervals
 from training.run import Run
 
-calibration, uncalibrated = no_calibration, unchanged
+calibration, uncalibrated, class_scores = no_calibration, unchanged, no_class_scores
 NAME: TaskName = "regression"
 # Of the targets' sum of squares; smaller squared deviations from the mean are rounding errors.
 MIN_DEVIATIONS_SHARE = 1e-12
