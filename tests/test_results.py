@@ -38,7 +38,7 @@ def json_of(result):
 def assert_score_summary(result):
     assert set(result) == {
         *("run", "test", "baselines", "remarks", "test_set"),
-        *("seconds", "examples_per_second", "comparisons", "verdict", "findings"),
+        *("seconds", "examples_per_second", "comparisons", "discrimination", "verdict", "findings"),
     }
     assert set(result["comparisons"]) == set(result["baselines"])
     assert result["verdict"]["outcome"] in ("better", "not better", "undecided")

@@ -17,8 +17,8 @@ from evaluation.intervals import (
     resampled_positions,
 )
 from evaluation.tasks.calibration import no_calibration, unchanged
-from evaluation.tasks.list_metrics import K, Lists, coverage, ndcg, popularity_bias, recall
 from evaluation.tasks.class_scores import no_class_scores
+from evaluation.tasks.list_metrics import K, Lists, coverage, ndcg, popularity_bias, recall
 from evaluation.tasks.ranked_users import NO_ITEM, RankedUsers, item_popularity, ranked_users
 from inference.modalities import item_scores
 from inference.model_outputs import predict_all
