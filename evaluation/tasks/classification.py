@@ -245,9 +245,8 @@ def covered(predictions: Predictions, wanted: Coverage) -> tuple[np.ndarray, np.
 
 def class_scores(predictions: Predictions, splits: Splits) -> ClassScores:
     """Return the probability of the positive class of two, or of each class."""
-    return of_class_numbers(
-        splits, predictions.probabilities, predictions.target, predictions.weights
-    )
+    probabilities, target, weights, _ = predictions
+    return of_class_numbers(splits, probabilities, target, weights)
 
 
 def tables(predictions: Predictions, splits: Splits) -> dict[str, list[dict[str, Any]]]:
