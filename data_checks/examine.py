@@ -56,6 +56,7 @@ class Diagnosis:
     findings: list[Finding]
     data: CheckedData | None
     seconds: float
+    checks: tuple[Check, ...] = ()
 
     @property
     def counts(self) -> dict[str, int]:
@@ -81,8 +82,10 @@ class Diagnosis:
         }
 
 
-def examine(app: App, data_dir: Path | None, progress: Progress) -> Diagnosis:
-    """Read the data as training would, and check them.
+def examine(
+    app: App, data_dir: Path | None, progress: Progress, extra: tuple[Check, ...] = ()
+) -> Diagnosis:
+    """Read the data as training would, and check them; also by `extra` checks.
 
     Data that training would refuse are an error among the findings. Raises DataError or
     FieldError for a wrong address, column or field.
@@ -97,8 +100,10 @@ def examine(app: App, data_dir: Path | None, progress: Progress) -> Diagnosis:
         findings = [*reading.refused(error), *reading.lines_of(inspection)]
         return Diagnosis(app, sort_by_severity(findings), None, time.perf_counter() - start)
     data = CheckedData(app, splits, inspection)
-    findings = list(_run_checks(data, progress))
-    return Diagnosis(app, sort_by_severity(findings), data, time.perf_counter() - start)
+    all_checks = (*checks(app.modality), *extra)
+    findings = list(_run_checks(data, all_checks, progress))
+    seconds = time.perf_counter() - start
+    return Diagnosis(app, sort_by_severity(findings), data, seconds, all_checks)
 
 
 def checks(modality: ModalityName) -> tuple[Check, ...]:
@@ -107,8 +112,9 @@ def checks(modality: ModalityName) -> tuple[Check, ...]:
     return (*SHARED, *own_modality.checks)
 
 
-def _run_checks(data: CheckedData, progress: Progress) -> Iterator[Finding]:
-    all_checks = checks(data.app.modality)
+def _run_checks(
+    data: CheckedData, all_checks: tuple[Check, ...], progress: Progress
+) -> Iterator[Finding]:
     for done, check in enumerate(all_checks):
         progress("checking", done, len(all_checks))
         with np.errstate(all="ignore"):

@@ -1,7 +1,7 @@
 """Findings of the data checks: what is wrong, how severe it is, and where it occurs."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -50,6 +50,8 @@ class Finding:
         occurrences: some places in the data to which the finding applies.
         to_quarantine: indices of the examples that the quarantine list names.
         unread: rows and files that reading skipped, which the list names too.
+        reasons: a reason for each example of the list; by default the message.
+        details: further entries of the JSON.
 
     """
 
@@ -62,6 +64,8 @@ class Finding:
     occurrences: Sequence[Occurrence] = ()
     to_quarantine: np.ndarray = dataclasses.field(default_factory=lambda: NO_NUMBERS)
     unread: Sequence[UnreadExample] = ()
+    reasons: Sequence[str] = ()
+    details: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Return the finding as JSON, for `--json`."""
@@ -76,6 +80,7 @@ class Finding:
                 {"split": occurrence.split, "where": occurrence.where, "said": occurrence.detail}
                 for occurrence in self.occurrences
             ],
+            **self.details,
         }
 
 

@@ -10,6 +10,7 @@ from apps.app import App
 from data_checks import page, progress
 from data_checks.examine import Diagnosis, examine
 from data_checks.finding import Finding, Severity, counted
+from data_checks.label_errors.check import label_errors
 from data_checks.options import CheckDataOptions
 from pipelines import quarantine
 from pipelines.files import atomic_write
@@ -34,7 +35,8 @@ def examine_and_write(
     app: App, options: CheckDataOptions, report_progress: Progress
 ) -> tuple[Diagnosis, dict[str, str]]:
     """Check the data and write the report and the list; returns both paths by name."""
-    diagnosis = examine(app, options.data_dir, report_progress)
+    extra = (label_errors,) if options.labels else ()
+    diagnosis = examine(app, options.data_dir, report_progress, extra)
     return diagnosis, write(diagnosis, options)
 
 
@@ -119,12 +121,13 @@ def entries(diagnosis: Diagnosis) -> Iterator[quarantine.Entry]:
                 )
         if data is None:
             continue
-        for number in finding.to_quarantine.tolist():
+        for index, number in enumerate(finding.to_quarantine.tolist()):
             key, where = quarantine.key_of(np.uint64(data.keys[number])), data.where(number)
             if (key, where) not in listed:
                 listed.add((key, where))
                 part, _ = data.locate(number)
-                yield quarantine.Entry(key, where, part.split, finding.check, _reason(finding))
+                reason = finding.reasons[index] if finding.reasons else _reason(finding)
+                yield quarantine.Entry(key, where, part.split, finding.check, reason)
 
 
 def _reason(finding: Finding) -> str:

@@ -132,8 +132,6 @@ def _table(rows: Sequence[Occurrence], pictures: "_Pictures") -> Iterator[str]:
 
 
 def _foot(diagnosis: Diagnosis) -> Iterator[str]:
-    from data_checks.examine import checks
-
     data = diagnosis.data
     if data is None:
         return
@@ -142,7 +140,7 @@ def _foot(diagnosis: Diagnosis) -> Iterator[str]:
         yield from (f"<li>{html.escape(note)}</li>" for note in data.splits.notes)
         yield "</ul>"
     yield '<h2>Checks</h2><ul class="notes">'
-    for check in checks(diagnosis.app.modality):
+    for check in diagnosis.checks:
         yield f"<li>{html.escape((check.__doc__ or '').splitlines()[0])}</li>"
     yield "</ul>"
 
