@@ -401,7 +401,7 @@ def test_texts_are_batched_by_the_words_that_are_read():
     some += [" ".join(["a" * 20] * n) for n in (1, 3, 5, 7, 9, 11, 13, 15)]
     splits = split_source(source(embedded.reviews(), Columns()))
     splits = dataclasses.replace(splits, train=texts(*some))
-    parts = ModelParts(TextVectorizer(["a"], 12), None, None, None)
+    parts = ModelParts(TextVectorizer(["a"], 12), None, None, None, None)
     app = Text(model="rnn", batch_size=2)
     batches = make_fit_data(app, splits, parts).train.take(12)
     words = [batch.features["words"].numpy() for batch in batches]
