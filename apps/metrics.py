@@ -64,6 +64,7 @@ METRICS = {
         _fraction("micro_f1"),
         _fraction("macro_f1"),
         _fraction("subset_accuracy"),
+        Metric("brier", False),
         Metric("rmse", False, unit=TARGET),
         Metric("mae", False, unit=TARGET),
         Metric("r2", True, low=-math.inf, high=1.0),

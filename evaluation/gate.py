@@ -102,8 +102,12 @@ def _values(scores: Mapping[str, Any]) -> dict[str, float]:
     for name, (low, high) in scores["intervals"].items():
         values |= {f"{name}.low": low, f"{name}.high": high}
     calibration = scores.get("calibration") or {}
-    values |= {name: calibration[name] for name in ("ece", "brier") if name in calibration}
     values |= _areas(scores.get("discrimination") or {})
+    for name in ("ece", "brier"):
+        if name in calibration:
+            values[name] = calibration[name]
+        if interval := calibration.get(f"{name}_interval"):
+            values |= {f"{name}.low": interval[0], f"{name}.high": interval[1]}
     rows = [row for row in scores.get("per_class", []) if row["examples"]]
     if rows:
         names = ("precision", "recall", "f1", "examples")

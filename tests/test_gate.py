@@ -19,7 +19,12 @@ SCORED = {
         {"class": "b", "precision": 0.5, "recall": 0.4, "f1": 0.44, "examples": 10},
         {"class": "never", "precision": 0.0, "recall": 0.0, "f1": 0.0, "examples": 0},
     ],
-    "calibration": {"ece": 0.04, "brier": 0.2},
+    "calibration": {
+        "ece": 0.04,
+        "ece_interval": [0.0, 0.06],
+        "brier": 0.2,
+        "brier_interval": [0.18, 0.22],
+    },
     "verdict": {"outcome": "undecided"},
 }
 

@@ -13,10 +13,10 @@ def section(found: dict[str, Any] | None) -> Iterator[str]:
         return
     yield "<h2>Probabilities</h2>"
     yield (
-        f"<p>Brier score {number(found['brier'])}; expected calibration error "
-        f"{number(found['ece'])}. A calibrated model would have an error of at most "
-        f"{number(found['ece_of_calibrated'])} in 99 of 100 cases. Mean confidence "
-        f"{number(found['confidence'])}, right {number(found['right'])}.</p>"
+        f"<p>Brier score {with_interval(found['brier'], found['brier_interval'])}; expected "
+        f"calibration error {with_interval(found['ece'], found['ece_interval'])}. A calibrated "
+        f"model would have an error of at most {number(found['ece_of_calibrated'])} in 99 of 100 "
+        f"cases. Mean confidence {number(found['confidence'])}, right {number(found['right'])}.</p>"
     )
     if before := found.get("before"):
         yield (

@@ -4,12 +4,16 @@ from typing import Any
 
 import numpy as np
 
-from evaluation.intervals import wilson
+from evaluation.intervals import TAILS, Interval, bca_of_sums, bootstrap_sums, wilson
 
 NUM_BINS = 10  # with about the same number of predictions each
 NUM_SIMULATIONS = 400
 MAX_SIMULATED = 20_000  # predictions; more are sampled
 LEVEL = 0.99  # of the calibration errors of a calibrated model
+MIN_PER_BIN = 10  # predictions in a bin of the interval of the error
+MIN_VARIANCE = 1e-6  # of whether one prediction is right
+SPREADS = np.geomspace(1e-4, 0.5, 60)  # of the bins' gaps, that are tried
+NUM_POSTERIOR_DRAWS = 4000
 
 
 def no_calibration(predictions: Any) -> dict[str, Any]:  # noqa: ARG001
@@ -26,7 +30,7 @@ def not_covered(predictions: Any, wanted: Any) -> None:
     """Return nothing, for a task without intervals and sets."""
 
 
-def calibration(confidence: np.ndarray, right: np.ndarray, brier: float) -> dict[str, Any]:
+def calibration(confidence: np.ndarray, right: np.ndarray, squares: np.ndarray) -> dict[str, Any]:
     """Compare the confidence of predictions with the share of right ones.
 
     The expected calibration error is the mean distance of both over bins of equally many
@@ -36,7 +40,8 @@ def calibration(confidence: np.ndarray, right: np.ndarray, brier: float) -> dict
     Args:
         confidence: predicted probabilities, [n].
         right: whether each came true, [n].
-        brier: mean squared distance of all probabilities from the truth.
+        squares: squared distance of each example's probabilities from the truth, [examples];
+            their mean is the Brier score.
 
     References:
         Naeini, Cooper and Hauskrecht, "Obtaining Well Calibrated Probabilities Using Bayesian
@@ -47,14 +52,69 @@ def calibration(confidence: np.ndarray, right: np.ndarray, brier: float) -> dict
     order = np.argsort(confidence, kind="stable")
     confidence, right = confidence[order].astype("float64"), right[order].astype("float64")
     bins = [part for part in np.array_split(np.arange(len(order)), NUM_BINS) if len(part)]
+    limit = _error_of_calibrated(confidence)
     return {
-        "brier": brier,
+        "brier": float(squares.mean()),
+        "brier_interval": [*_mean_interval(squares)],
         "ece": _calibration_error(confidence, right),
-        "ece_of_calibrated": _error_of_calibrated(confidence),
+        "ece_interval": [*ece_interval(confidence, right, limit)],
+        "ece_of_calibrated": limit,
         "confidence": float(confidence.mean()),
         "right": float(right.mean()),
         "bins": [_bin(confidence[part], right[part]) for part in bins],
     }
+
+
+def _mean_interval(squares: np.ndarray) -> Interval:
+    """Return the 95 % BCa interval of the Brier score."""
+
+    def metrics(sums: np.ndarray) -> dict[str, np.ndarray]:
+        return {"brier": sums[..., 0] / sums[..., 1]}
+
+    columns = np.stack([squares, np.ones(len(squares))], 1)
+    return bca_of_sums(columns, metrics, metrics(bootstrap_sums(columns)))["brier"]
+
+
+def ece_interval(confidence: np.ndarray, right: np.ndarray, limit: float) -> Interval:
+    """Return a 95 % interval of the calibration error of sorted predictions.
+
+    The plain error is too large, because the share of right predictions in a bin varies by chance.
+    So the true gaps of the bins, with a common mean and spread, get a posterior (empirical Bayes
+    over a grid of spreads). The interval begins at 0 if a calibrated model could have the error,
+    `limit` at most.
+
+    References:
+        Morris, Parametric Empirical Bayes Inference, JASA 1983.
+
+    """
+    bins = np.array_split(np.arange(len(right)), max(1, min(NUM_BINS, len(right) // MIN_PER_BIN)))
+    sizes = np.array([len(part) for part in bins])
+    gaps = np.array([(right[part] - confidence[part]).mean() for part in bins])
+    shares = np.array([(right[part].sum() + 2 * confidence[part].mean()) for part in bins])
+    shares /= sizes + 2
+    noise = np.maximum(shares * (1 - shares), MIN_VARIANCE) / sizes
+    random = np.random.default_rng(0)
+    errors = np.abs(_posterior_gaps(gaps, noise, random)) @ (sizes / len(right))
+    low, high = np.clip(np.quantile(errors, TAILS), 0.0, 1.0)
+    return (0.0 if _calibration_error(confidence, right) <= limit else float(low), float(high))
+
+
+def _posterior_gaps(gaps: np.ndarray, noise: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Draw true gaps [draws, bins] of observed ones [bins] with variances `noise` [bins]."""
+    variances = SPREADS[:, None] ** 2 + noise
+    variance_of_mean = 1 / np.sum(1 / variances, 1)
+    means = variance_of_mean * np.sum(gaps / variances, 1)
+    log_weights = 0.5 * (
+        np.log(variance_of_mean)
+        - np.sum(np.log(variances) + (gaps - means[:, None]) ** 2 / variances, 1)
+        + np.log(SPREADS)
+    )
+    weights = np.exp(log_weights - log_weights.max())
+    drawn = random.choice(len(SPREADS), NUM_POSTERIOR_DRAWS, p=weights / weights.sum())
+    mean = means[drawn] + np.sqrt(variance_of_mean[drawn]) * random.normal(size=len(drawn))
+    trust = SPREADS[drawn, None] ** 2 / variances[drawn]
+    expected = trust * gaps + (1 - trust) * mean[:, None]
+    return expected + np.sqrt(trust * noise) * random.normal(size=expected.shape)
 
 
 def _bin(confidence: np.ndarray, right: np.ndarray) -> dict[str, Any]:

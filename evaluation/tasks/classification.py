@@ -224,9 +224,9 @@ def calibration(predictions: Predictions) -> dict[str, Any]:
     """Compare the probability of the predicted class with the share of right predictions."""
     probabilities = predictions.probabilities.astype("float64")
     truth = predictions.target[:, None] == np.arange(probabilities.shape[1])
-    brier = float(np.square(probabilities - truth).sum(1).mean())
+    squares = np.square(probabilities - truth).sum(1)
     right = predictions.predicted == predictions.target
-    return calibrations.calibration(probabilities.max(1), right, brier)
+    return calibrations.calibration(probabilities.max(1), right, squares)
 
 
 def uncalibrated(predictions: Predictions, temperature: float) -> Predictions:

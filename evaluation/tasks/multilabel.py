@@ -186,10 +186,9 @@ def _of_class_totals(totals: np.ndarray) -> dict[str, float]:
 
 def calibration(predictions: Predictions) -> dict[str, Any]:
     """Compare the probability of each class of each example with how often the class is true."""
-    probabilities = predictions.probabilities.astype("float64").ravel()
-    truth = predictions.target.ravel() > 0
-    brier = float(np.square(probabilities - truth).mean())
-    return calibrations.calibration(probabilities, truth, brier)
+    probabilities, truth = predictions.probabilities.astype("float64"), predictions.target > 0
+    squares = np.square(probabilities - truth).mean(1)
+    return calibrations.calibration(probabilities.ravel(), truth.ravel(), squares)
 
 
 def uncalibrated(predictions: Predictions, temperature: float) -> Predictions:
