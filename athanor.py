@@ -15,19 +15,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from apps import App, Finetune, Mnist, Recommender, Regression, Text
     from cli.main import main
-    from cli.python import (
-        check_data,
-        compare,
-        evaluate,
-        export,
-        predict,
-        replay,
-        serve,
-        train,
-        tune,
-    )
+    from cli.python import check_data, export, predict, serve, train, tune
+    from cli.python_scores import compare, evaluate, replay, report
     from data_checks.options import CheckDataOptions
-    from evaluation.notebook import Run, Scores, Table
+    from evaluation.notebook import Report, Run, Scores, Seeds, Table
     from evaluation.options import CompareOptions, ReplayOptions
     from exporting.options import ExportOptions
     from inference.options import PredictOptions
@@ -40,12 +31,10 @@ if TYPE_CHECKING:
 MODULES = {
     "apps": ("App", "Finetune", "Mnist", "Recommender", "Regression", "Text"),
     "cli.main": ("main",),
-    "cli.python": (
-        *("check_data", "compare", "evaluate", "export", "predict", "replay"),
-        *("serve", "train", "tune"),
-    ),
+    "cli.python": ("check_data", "export", "predict", "serve", "train", "tune"),
+    "cli.python_scores": ("compare", "evaluate", "replay", "report"),
     "data_checks.options": ("CheckDataOptions",),
-    "evaluation.notebook": ("Run", "Scores", "Table"),
+    "evaluation.notebook": ("Report", "Run", "Scores", "Seeds", "Table"),
     "evaluation.options": ("CompareOptions", "ReplayOptions"),
     "exporting.options": ("ExportOptions",),
     "inference.options": ("PredictOptions",),
@@ -65,9 +54,11 @@ __all__ = [
     "Recommender",
     "Regression",
     "ReplayOptions",
+    "Report",
     "Run",
     "Scores",
     "SearchResult",
+    "Seeds",
     "ServeOptions",
     "Table",
     "Text",
@@ -80,6 +71,7 @@ __all__ = [
     "main",
     "predict",
     "replay",
+    "report",
     "serve",
     "train",
     "tune",

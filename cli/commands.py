@@ -9,7 +9,7 @@ from cyclopts import App, Parameter
 
 import apps
 from apps.options import CommonOptions
-from cli import output, runs, tools, training
+from cli import output, reports, runs, tools, training
 from cli.options import (
     CHECK_DATA,
     CHECK_DISTRIBUTE,
@@ -155,7 +155,7 @@ def _add_score_commands(cli: App, app_class: type[apps.App] | None, usage: str) 
     ) -> None:
         """Write the report of a run, by which people decide: a page, a model card, JSON."""
         with output.output(printed.json) as emit:
-            emit(runs.report(app_class or runs.app_of(run), run, options))
+            emit(reports.report(app_class or runs.app_of(run), run, options))
 
     @cli.command(usage=f"{usage} gate RUN --require CONDITIONS [OPTIONS]")
     def gate(

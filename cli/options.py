@@ -34,6 +34,9 @@ class TrainFlags(TrainOptions):
 
     folds: int | None = None
     """Number of folds: train once for each, and report the mean and spread of the scores."""
+    seeds: int | None = None
+    """Number of seeds, 3 or more: train once for each on the same splits, and report how much the
+    scores vary with the seed."""
     resume: Path | None = None
     """Directory of a run that was stopped or killed; it continues with its own fields."""
     config: Path | None = None

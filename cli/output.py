@@ -172,14 +172,15 @@ def require_workers(
     `command` holds the arguments of a command that may name the strategy itself.
     """
     named = any(one.partition("=")[0] == "--strategy" for one in command)
-    folds = options.folds if isinstance(options, TrainFlags) else None
+    flags = options if isinstance(options, TrainFlags) else TrainFlags()
     if named and options.strategy not in ("multiworker", "auto"):
         received, remedy = f"--strategy {options.strategy}", "expected multiworker. Leave it out."
     elif options.devices is not None:
         received = f"--devices {options.devices}"
         remedy = "expected none, because each worker takes its GPUs. Leave it out."
-    elif folds is not None:
-        received, remedy = f"--folds {folds}", "expected one training. Take --strategy one for it."
+    elif flags.folds is not None or flags.seeds is not None:
+        received = f"--folds {flags.folds}" if flags.seeds is None else f"--seeds {flags.seeds}"
+        remedy = "expected one training. Take --strategy one for it."
     else:
         return
     raise apps.FieldError(f"Received {received} for several workers; {remedy}")

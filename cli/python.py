@@ -1,18 +1,19 @@
 """The verbs as Python functions, which `import athanor` offers.
 
+Those on the scores of runs are in cli/python_scores.py.
+
 Each is a command of the command line, with the same options, files and errors. TensorFlow is
 imported by the first verb that needs it.
 """
 
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from apps import App
 from apps.fields import FieldError
 from apps.options import CommonOptions
 from data_checks.options import CheckDataOptions
-from evaluation.options import CompareOptions, ReplayOptions
 from exporting.options import ExportOptions
 from inference.options import PredictOptions
 from serving.options import ServeOptions
@@ -21,14 +22,35 @@ from training.options import TrainOptions
 from tuning.options import TuneOptions
 
 if TYPE_CHECKING:
-    from evaluation.notebook import Run, Scores, Table
-    from evaluation.replay import Replay
+    from evaluation.notebook import Run, Seeds, Table
     from tuning.result import SearchResult
 
 
+@overload
 def train(
-    app: App, options: TrainOptions | None = None, *, verbose: int = 2, **changes: Any
-) -> "Run":
+    app: App,
+    options: TrainOptions | None = None,
+    *,
+    seeds: None = None,
+    verbose: int = 2,
+    **changes: Any,
+) -> "Run": ...
+
+
+@overload
+def train(
+    app: App, options: TrainOptions | None = None, *, seeds: int, verbose: int = 2, **changes: Any
+) -> "Seeds": ...
+
+
+def train(
+    app: App,
+    options: TrainOptions | None = None,
+    *,
+    seeds: int | None = None,
+    verbose: int = 2,
+    **changes: Any,
+) -> "Run | Seeds":
     """Train an app, score it on its test examples, and return its run.
 
     The run is written to `run_dir`, by default runs/APP/DATE-TIME. The same call with the
@@ -37,6 +59,9 @@ def train(
     Args:
         app: what to train, such as `athanor.Regression(data=frame, target="price")`.
         options: directory, devices, number format and so on.
+        seeds: train once for each of several seeds on the same splits, 3 or more, and return the
+            summary instead: `test` holds the means, `variance` the variance over seeds and over
+            examples, `runs` the scores of each seed, `verdict` the comparison of the mean.
         verbose: 0 silent, 1 a progress bar, 2 a line an epoch.
         **changes: fields of `options`, such as `run_dir="runs/houses"`.
 
@@ -52,33 +77,15 @@ def train(
     options = dataclasses.replace(options or TrainOptions(), **changes)
     app.require_data()
     startup.start_tensorflow(options.devices, options.strategy)
+    from evaluation.notebook import Run, Seeds
+
+    if seeds is not None:
+        from evaluation.seeds import train_seeds
+
+        return Seeds(train_seeds(app, seeds, options, verbose=verbose))
     from evaluation.experiment import train_and_score
-    from evaluation.notebook import Run
 
     return Run.of(train_and_score(app, options, verbose=verbose).run)
-
-
-def evaluate(run: "Run | Path | str", **options: Any) -> "Scores":
-    """Score a run on its test examples again; draw figures and write a report into its directory.
-
-    Args:
-        run: the run, or its directory.
-        **options: `data_dir` and `trust`.
-
-    Raises:
-        RunError: the directory holds no finished run, or its data have changed.
-        ProvenanceError: another user made the run; `trust=True` loads it anyway.
-
-    Example:
-        scores = athanor.evaluate(run)
-        scores["test"]["rmse"], scores["intervals"]["rmse"]
-
-    """
-    loaded = _loaded(run, CommonOptions(**options))
-    from evaluation import report
-    from evaluation.notebook import Scores
-
-    return Scores(report.evaluate(loaded), loaded.path)
 
 
 def predict(
@@ -116,7 +123,7 @@ def predict(
     options = dataclasses.replace(options or PredictOptions(), **changes)
     if inputs is None and not options.liked:
         raise FieldError("Received no inputs; expected some, or for the recommender `liked` items.")
-    loaded = _loaded(run, options)
+    loaded = load_run(run, options)
     options.check_for(type(loaded.app))
     from evaluation.notebook import Table
     from inference.inputs import Notes
@@ -154,7 +161,7 @@ def export(
 
     """
     options = dataclasses.replace(options or ExportOptions(), **changes)
-    loaded = _loaded(run, options)
+    loaded = load_run(run, options)
     options.check_for(type(loaded.app))
     from exporting.export import export as write_version
 
@@ -223,49 +230,6 @@ def check_data(app: App, options: CheckDataOptions | None = None, **changes: Any
     return Table((one.to_json() for one in diagnosis.findings), notes=notes)
 
 
-def replay(
-    run: "Run | Path | str", options: ReplayOptions | None = None, **changes: Any
-) -> "Replay":
-    """Train a run again from its run.json, and compare the numbers of both runs.
-
-    Args:
-        run: the run, or its directory.
-        options: where to keep the second run; by default it is removed.
-        **changes: fields of `options`, such as `run_dir="runs/again"`.
-
-    Returns:
-        `verdict` ("bit-equal", "within tolerance" or "different") and the first difference.
-
-    Example:
-        athanor.replay(run).verdict
-
-    """
-    options = dataclasses.replace(options or ReplayOptions(), **changes)
-    loaded = _loaded(run, options)
-    from evaluation.replay import replay as train_again
-
-    return train_again(loaded, options.run_dir)
-
-
-def compare(
-    *runs: "Run | Path | str", options: CompareOptions | None = None, **changes: Any
-) -> "Table":
-    """Show runs side by side: the fields that differ, and the test scores.
-
-    Raises NotComparableError, with `strict=True`, if their data, splits or folds differ.
-    """
-    options = dataclasses.replace(options or CompareOptions(), **changes)
-    loaded = [_loaded(run, options) for run in runs]
-    from evaluation import compare as comparison
-    from evaluation.notebook import Table
-
-    compared = comparison.compare(loaded)
-    if options.strict:
-        comparison.require_comparable(compared)
-    rows = ({name: row[name] for name in compared.columns} for row in compared.rows)
-    return Table(rows, notes=compared.warnings)
-
-
 def serve(*runs: "Run | Path | str", options: ServeOptions | None = None, **changes: Any) -> None:
     """Serve exported runs over HTTP and gRPC until the process is interrupted.
 
@@ -277,7 +241,7 @@ def serve(*runs: "Run | Path | str", options: ServeOptions | None = None, **chan
     serve_models([str(getattr(run, "path", run)) for run in runs], options)
 
 
-def _loaded(run: "Run | Path | str", options: CommonOptions) -> "Run":
+def load_run(run: "Run | Path | str", options: CommonOptions) -> "Run":
     """Return the run, with TensorFlow started. Raises RunError, ProvenanceError."""
     from training import provenance
     from training import run as runs

@@ -59,37 +59,6 @@ def evaluate(app: type[apps.App], path: Path, options: CommonOptions) -> dict[st
     return score_summary(run, scored)
 
 
-def report(app: type[apps.App], path: Path, options: CommonOptions) -> dict[str, Any]:
-    """Write the report of a run, or of the run of each target; evaluate it before if needed."""
-    if group := target_runs(app, path, options):
-        reports = {target: _report(run) for target, run in group.runs.items()}
-        return {"run": str(path), "targets": reports}
-    return _report(checked_run(app, path, options))
-
-
-def _report(run: Any) -> dict[str, Any]:
-    from evaluation.run_report import files
-
-    content = files.rewrite(run)
-    if content is None:
-        from training import startup
-
-        startup.start_tensorflow()
-        from evaluation import report as evaluation
-
-        content = evaluation.evaluate(run)
-    paths = {name: str(run.path / file) for name, file in files.FILES.items()}
-    print(content["verdict"]["text"])
-    for name, path in paths.items():
-        print(f"{name:7} {short(Path(path))}")
-    return {
-        "run": str(run.path),
-        **paths,
-        "verdict": content["verdict"],
-        "findings": content["findings"],
-    }
-
-
 def score_summary(run: Any, scored: dict[str, Any]) -> dict[str, Any]:
     """Return a run and its scores as --json prints them."""
     total = round(time.perf_counter() - STARTED, 3)
@@ -242,9 +211,12 @@ def checked_run(app: type[apps.App], path: Path, options: CommonOptions) -> Any:
 
 def app_of(path: Path) -> type[apps.App]:
     """Return the app of the run in a directory; raises RunError if there is no run."""
+    from training import seed_runs
     from training.run import Run
     from training.target_runs import TargetRuns
 
+    if seeds := seed_runs.find(path):
+        return apps.get(seeds["app"])
     group = TargetRuns.find(path)
     return apps.get(group.app if group else Run.load(path).manifest["app"])
 

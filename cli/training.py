@@ -13,7 +13,7 @@ from apps.several_targets import apps_by_target, require_one
 from cli import several_targets
 from cli.options import EXPORT, PREDICT, TRAIN, TrainFlags
 from cli.output import named_values, require_workers
-from cli.runs import evaluate, export, load, predict, score_summary, short
+from cli.runs import REPORT_PAGE, evaluate, export, load, predict, score_summary, short
 from evaluation.options import ReplayOptions
 from training.options import CheckDistributeOptions
 from tuning.options import TuneOptions
@@ -24,15 +24,25 @@ RESUMED_OPTIONS = ("quarantine", "strategy", "devices", "deterministic", "minute
 
 
 def train(app: apps.App, options: TrainFlags, *, verbose: int = 2) -> dict[str, Any]:
-    """Train and score, once or for each fold."""
+    """Train and score, once or for each fold or seed."""
     from training import startup
     from training.distributed import cluster
 
+    if options.folds is not None and options.seeds is not None:
+        raise apps.FieldError(
+            "Received --folds with --seeds; expected one of the two, because folds vary the test "
+            "examples and seeds keep them. Leave one out."
+        )
     if options.resume:
         app, options = _resumed(app, options)
     if cluster.cluster_to_join(options.strategy):
         require_workers(options)
     by_target = apps_by_target(app)
+    if by_target and options.seeds is not None:
+        raise apps.FieldError(
+            f"Received --seeds {options.seeds} with {len(by_target)} targets; expected one target. "
+            "Train each with its own command."
+        )
     if cluster.cluster_to_join(options.strategy):
         require_one(app)
     app.require_data()
@@ -41,6 +51,14 @@ def train(app: apps.App, options: TrainFlags, *, verbose: int = 2) -> dict[str, 
         return several_targets.train(by_target, options, verbose=verbose)
     from evaluation import console_tables, cross_validation, experiment
 
+    if options.seeds is not None:
+        from evaluation import seed_tables, seeds
+
+        summary = seeds.train_seeds(app, options.seeds, options, verbose=verbose)
+        seed_tables.print_seeds(summary)
+        print(f"runs  {short(Path(summary['run']))}/{' '.join(r['run'] for r in summary['runs'])}")
+        print(f"report  {short(Path(summary['run']) / REPORT_PAGE)}")
+        return summary
     if options.folds is not None:
         summary = cross_validation.cross_validate(app, options.folds, options, verbose=verbose)
         console_tables.print_folds(summary)
@@ -60,10 +78,11 @@ def _resumed(app: apps.App, options: TrainFlags) -> tuple[apps.App, TrainFlags]:
     from training.run import QUARANTINE, remembered_directory
 
     path = options.resume
-    if options.run_dir not in (None, path) or options.folds is not None or path is None:
+    others = (options.folds, options.seeds)
+    if options.run_dir not in (None, path) or others != (None, None) or path is None:
         raise apps.FieldError(
-            "Received --resume with --run-dir or --folds; expected it alone. The run continues in "
-            "its own directory."
+            "Received --resume with --run-dir, --folds or --seeds; expected it alone. The run "
+            "continues in its own directory."
         )
     known = resume.load_identity(path, type(app))
     first = dataclasses.replace(

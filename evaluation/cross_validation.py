@@ -48,7 +48,7 @@ def cross_validate(
     if not 2 <= num_folds <= MAX_FOLDS:
         raise FieldError(f"Received --folds {num_folds}; expected 2 to {MAX_FOLDS}.")
     folds = {f"fold-{number}": Fold(number, num_folds) for number in range(1, num_folds + 1)}
-    _require_trainable(app, folds.values(), options)
+    require_trainable(app, folds.values(), options)
     directory = create_group_directory(app, options.run_dir, [SUMMARY_FILE, *folds])
     if options.minutes:
         options = dataclasses.replace(options, minutes=options.minutes / num_folds)
@@ -91,8 +91,8 @@ def _finished_run(app: App, fold: Fold, options: TrainOptions) -> Run | None:
     return run
 
 
-def _require_trainable(app: App, folds: Iterable[Fold], options: TrainOptions) -> None:
-    """Raise what training a fold would raise, before anything is written."""
+def require_trainable(app: App, folds: Iterable[Fold | None], options: TrainOptions) -> None:
+    """Raise what training a fold would raise, before anything is written; None is no fold."""
     strategy = distribution.make_strategy(options.strategy, options.devices)
     splits = app.load_splits(options.data_dir)
     app.make_optimizer(1)

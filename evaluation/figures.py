@@ -53,8 +53,8 @@ def _target(run: Run) -> str:
 
 
 def _caption(run: Run) -> str:
-    """Return the caption of a figure; a target or fold has the name of its directory too."""
-    name, inner = run.path.name, run.path.name.startswith(("target-", "fold-"))
+    """Return the caption of a figure; a target, fold or seed has the name of its directory too."""
+    name, inner = run.path.name, run.path.name.startswith(("target-", "fold-", "seed-"))
     name = f"{run.path.parent.name}/{name}" if inner else name
     data = public.address(run.manifest["fields"]["data"])
     return f"{run.manifest['app']} run {name}; data {data}"

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from evaluation import console_tables, scores_file
+from evaluation import console_tables, scores_file, seed_tables
 from training.run import SCORES
 from training.run import Run as PlainRun
 
@@ -67,6 +67,39 @@ class Scores(dict[str, Any]):
         columns, rows, title = console_tables.score_table(self)
         table = _html_table(columns, rows, title, console_tables.score_notes(self))
         return table + "".join(map(_image, sorted(self.directory.glob("*.png"))))
+
+
+class Report(dict[str, Any]):
+    """The files of a report, its verdict and its findings."""
+
+    def __init__(self, content: dict[str, Any]) -> None:
+        super().__init__(content)
+
+    def __repr__(self) -> str:
+        files = [f"{name}: {value}" for name, value in self.items() if isinstance(value, str)]
+        return "\n".join([self["verdict"]["text"], *files])
+
+
+class Seeds(dict[str, Any]):
+    """The content of seeds.json: the runs of several seeds, shown as tables."""
+
+    def __init__(self, summary: dict[str, Any]) -> None:
+        super().__init__(summary)
+
+    def __repr__(self) -> str:
+        tables = (console_tables.plain_table(*table) for table in self._tables())
+        return "\n".join([*tables, *self._notes()])
+
+    def _repr_html_(self) -> str:
+        first, second = (_html_table(*table, []) for table in self._tables())
+        notes = "".join(f"<p>{html.escape(note)}</p>" for note in self._notes())
+        return first + second + notes
+
+    def _tables(self) -> tuple[seed_tables.Table, seed_tables.Table]:
+        return seed_tables.runs_table(self), seed_tables.variance_table(self)
+
+    def _notes(self) -> list[str]:
+        return [self["verdict"]["text"], *(one["text"] for one in self["findings"])]
 
 
 class Run(PlainRun):

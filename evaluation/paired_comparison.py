@@ -13,7 +13,7 @@ from evaluation.modalities.baselines import NOISE_FLOOR
 from evaluation.tasks import Task
 from evaluation.tasks.classification import BALANCED
 
-Test = Literal["mcnemar", "bootstrap", "influence"]
+Test = Literal["mcnemar", "bootstrap", "influence", "seeds"]
 UnitValues = Mapping[str, np.ndarray]  # of each unit, by metric
 Comparisons = dict[str, dict[str, "Comparison"]]  # by baseline and metric
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from apps.metrics import metric
-from evaluation import coverage, history, test_set_ledger
+from evaluation import coverage, history, seed_findings, test_set_ledger
 from evaluation.discrimination import discrimination
 from evaluation.findings import findings
 from evaluation.modalities import modality_of
@@ -17,8 +17,11 @@ from evaluation.verdict import judge
 from pipelines import fingerprints
 from training.run import SCORES, Run, write_json
 
+# The predictions of each baseline, and its seconds.
+Baselines = tuple[dict[str, Any], dict[str, float]]
 
-def score(run: Run) -> dict[str, Any]:
+
+def score(run: Run, predictions: Any = None, baselines: Baselines | None = None) -> dict[str, Any]:
     """Evaluate a run on its test examples, write scores.json and return its content.
 
     `test` holds the metrics, `intervals` their 95 % intervals, `units` their units if they are
@@ -32,8 +35,11 @@ def score(run: Run) -> dict[str, Any]:
     95 % interval and p-value; `verdict` says whether the model is better than the best baseline,
     and `findings` what else a user should know. `calibration` is about predicted probabilities,
     and `discrimination` about how well they rank examples.
+
+    `predictions` and `baselines` may be given, if they are known already.
     """
-    return _write(run, _scores(run, task_of(run).predict_test_set(run)), _count_other_runs(run))
+    predictions = task_of(run).predict_test_set(run) if predictions is None else predictions
+    return _write(run, _scores(run, predictions, baselines), _count_other_runs(run))
 
 
 def score_replay(run: Run) -> dict[str, Any]:
@@ -58,10 +64,15 @@ def evaluate(run: Run) -> dict[str, Any]:
     return scores | {"pictures": drawn.names, "picture_notes": drawn.notes}
 
 
-def _scores(run: Run, predictions: Any) -> dict[str, Any]:
+def baselines_of(run: Run) -> Baselines:
+    """Train the baselines of a run, and predict its test examples with each."""
+    return _timed(modality_of(run).baselines(run.splits))
+
+
+def _scores(run: Run, predictions: Any, known: Baselines | None = None) -> dict[str, Any]:
     start = time.perf_counter()
     task = task_of(run)
-    baselines, baseline_seconds = _timed(modality_of(run).baselines(run.splits))
+    baselines, baseline_seconds = known or baselines_of(run)
     seconds = Seconds(run.manifest["seconds"]["train"], baseline_seconds)
     tables = task.tables(predictions, run.splits)
     test, resamples = task.metrics(predictions), task.bootstrap(predictions)
@@ -113,7 +124,7 @@ def _coverage(run: Run, predictions: Any) -> dict[str, Any] | None:
     return found and coverage.coverage(run.coverage.level, *found)
 
 
-def _timed(pairs: Iterator[tuple[str, Any]]) -> tuple[dict[str, Any], dict[str, float]]:
+def _timed(pairs: Iterator[tuple[str, Any]]) -> Baselines:
     """Return the predictions of each baseline, and the seconds that it took."""
     predictions, seconds, start = {}, {}, time.perf_counter()
     for name, predicted in pairs:
@@ -138,6 +149,7 @@ def _write(run: Run, scores: dict[str, Any], other_runs: int | None) -> dict[str
         note = test_set_ledger.sentence(bias, metric(name))
         scores |= {"test_set": bias.to_json(), "note": note}
     scores |= _verdict(run, scores)
+    scores = seed_findings.with_group(run, scores)
     write_json(run.path / SCORES, scores)
     return scores
 

@@ -10,9 +10,9 @@ from training.run import Run
 
 @pytest.fixture
 def runs(tmp_path):
-    """Runs of an app: one, folds, a search, runs of several targets, and a stopped training."""
+    """Runs of an app: one, folds, a search, several targets and seeds, and a stopped training."""
     names = ("20261130-101500", "folds/fold-1", "folds/fold-2", "tune-1/best")
-    for name in (*names, "several/target-b", "several/target-a"):
+    for name in (*names, "several/target-b", "several/target-a", "seeds/seed-4", "seeds/seed-3"):
         (tmp_path / name).mkdir(parents=True)
         (tmp_path / name / "run.json").touch()
     (tmp_path / "latest").symlink_to("20261130-101500")
@@ -27,6 +27,7 @@ def runs(tmp_path):
         ("folds", "folds/fold-1"),
         ("tune-1", "tune-1/best"),
         ("several", "several/target-a"),
+        ("seeds", "seeds/seed-3"),
         (".", "latest"),
         ("20261130-101600", "20261130-101500"),
         ("nowhere", "latest"),

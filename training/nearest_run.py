@@ -23,8 +23,9 @@ def expectation(path: Path) -> str:
 
 
 def _nearest(path: Path) -> Path | None:
-    targets = sorted(path.glob("target-*"))  # of a run of several targets
-    inner = [*(path / name for name in INNER_RUNS), *targets]
+    # Of several targets, or of several seeds.
+    groups = [*sorted(path.glob("target-*")), *sorted(path.glob("seed-*"))]
+    inner = [*(path / name for name in INNER_RUNS), *groups]
     for one in (*inner, *path.parents[:2]):  # RUN/export/1 is in RUN
         if (one / MANIFEST).is_file():
             return one

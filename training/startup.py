@@ -80,8 +80,14 @@ def _quiet() -> Iterator[None]:
     # absl carries deprecation warnings of libraries; matplotlib logs fonts and its cache.
     for name in ("absl", "matplotlib"):
         logging.getLogger(name).setLevel(logging.ERROR)
+    # Each training of a command that makes several runs traces its own steps.
+    logging.getLogger("tensorflow").addFilter(_is_no_retracing)
     with _buffered_stderr():
         yield
+
+
+def _is_no_retracing(record: logging.LogRecord) -> bool:
+    return "triggered tf.function retracing" not in str(record.msg)
 
 
 @contextlib.contextmanager

@@ -2,12 +2,12 @@
 
 import base64
 import html
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from evaluation import console_tables
 from evaluation.outcomes import TITLES
-from evaluation.run_report import coverage, discrimination, probabilities
+from evaluation.run_report import coverage, discrimination, probabilities, seed_paragraph
 from evaluation.run_report.tables import table
 
 FIGURES = {  # titles that are no names of files
@@ -61,6 +61,26 @@ code { font: .85rem/1.5 ui-monospace, monospace; } summary { cursor: pointer; }
 
 def page(content: dict[str, Any], pictures: dict[str, bytes]) -> str:
     """Return the HTML of the report; `pictures` holds the PNG files of the figures."""
+    return document(
+        content,
+        [
+            *_scores(content),
+            *seed_paragraph.paragraph(content.get("seeds", {})),
+            *probabilities.section(content.get("calibration")),
+            *coverage.section(content.get("coverage"), bool(content["data"]["labels"])),
+            *discrimination.section(content.get("discrimination")),
+            *_tables(content["tables"]),
+            *_figures(content["figures"], pictures),
+            *_data(content["data"]),
+            *_training(content),
+            *bullets("Limits", content["limits"]),
+            *bullets("Not tested", content["not_tested"]),
+        ],
+    )
+
+
+def document(content: dict[str, Any], body: Iterable[str]) -> str:
+    """Return the HTML of a report that begins with a verdict; `body` holds what follows it."""
     title = html.escape(content["title"])
     return "\n".join(
         [
@@ -72,16 +92,7 @@ def page(content: dict[str, Any], pictures: dict[str, bytes]) -> str:
             f"<title>{TITLES[content['verdict']['outcome']]}: {title}</title>",
             f"<style>{STYLE}</style></head><body>",
             *_verdict(content),
-            *_scores(content),
-            *probabilities.section(content.get("calibration")),
-            *coverage.section(content.get("coverage"), bool(content["data"]["labels"])),
-            *discrimination.section(content.get("discrimination")),
-            *_tables(content["tables"]),
-            *_figures(content["figures"], pictures),
-            *_data(content["data"]),
-            *_training(content),
-            *_list("Limits", content["limits"]),
-            *_list("Not tested", content["not_tested"]),
+            *body,
             "</body></html>",
             "",
         ]
@@ -99,7 +110,7 @@ def _verdict(content: dict[str, Any]) -> Iterator[str]:
         yield f"<p>{html.escape(title + part['text'])}</p>"
     about = f"{content['title']}; data {content['data']['address']}; {content['about']}"
     yield f'<p class="faint">{html.escape(about)}</p></header>'
-    yield from _list("What to do", [one["text"] for one in findings] or [_next_step(outcome)])
+    yield from bullets("What to do", [one["text"] for one in findings] or [_next_step(outcome)])
 
 
 def _next_step(outcome: str) -> str:
@@ -137,12 +148,16 @@ def _tables(tables: dict[str, list[dict[str, Any]]]) -> Iterator[str]:
 def _figures(names: Sequence[str], pictures: dict[str, bytes]) -> Iterator[str]:
     yield "<h2>Figures</h2>"
     for name in names:
-        title = html.escape(FIGURES.get(name, name))
-        code = base64.b64encode(pictures[name]).decode()
-        yield (
-            f'<figure><figcaption>{title}</figcaption><img alt="{title}" '
-            f'src="data:image/png;base64,{code}"></figure>'
-        )
+        yield picture(FIGURES.get(name, name), pictures[name])
+
+
+def picture(title: str, png: bytes) -> str:
+    """Return a figure with its title."""
+    title, code = html.escape(title), base64.b64encode(png).decode()
+    return (
+        f'<figure><figcaption>{title}</figcaption><img alt="{title}" '
+        f'src="data:image/png;base64,{code}"></figure>'
+    )
 
 
 def _data(data: dict[str, Any]) -> Iterator[str]:
@@ -194,7 +209,8 @@ def _pairs(rows: Sequence[Sequence[str]]) -> Iterator[str]:
     yield "</tbody></table></div>"
 
 
-def _list(title: str, lines: Sequence[str]) -> Iterator[str]:
+def bullets(title: str, lines: Sequence[str]) -> Iterator[str]:
+    """Yield a heading and a list; nothing without lines."""
     if lines:
         items = "".join(f"<li>{html.escape(line)}</li>" for line in lines)
         yield f"<h2>{title}</h2><ul>{items}</ul>"

@@ -1,0 +1,64 @@
+"""The verb `report`: on a run, on the runs of several targets, and on those of several seeds."""
+
+from pathlib import Path
+from typing import Any
+
+import apps
+from apps.options import CommonOptions
+from cli import runs
+
+
+def report(app: type[apps.App], path: Path, options: CommonOptions) -> dict[str, Any]:
+    """Write the report of a run or of a group of runs; evaluate a run before if needed."""
+    from training import seed_runs
+
+    if seeds := seed_runs.find(path):
+        runs.require_app(app, path, seeds["app"])
+        return _report_of_seeds(path, seeds)
+    if group := runs.target_runs(app, path, options):
+        reports = {target: _report(run) for target, run in group.runs.items()}
+        return {"run": str(path), "targets": reports}
+    return _report(runs.checked_run(app, path, options))
+
+
+def _report(run: Any) -> dict[str, Any]:
+    from evaluation.run_report import files
+
+    content = files.rewrite(run)
+    if content is None:
+        from training import startup
+
+        startup.start_tensorflow()
+        from evaluation import report as evaluation
+
+        content = evaluation.evaluate(run)
+    return _printed(
+        run.path, {name: run.path / file for name, file in files.FILES.items()}, content
+    )
+
+
+def _report_of_seeds(path: Path, seeds: dict[str, Any]) -> dict[str, Any]:
+    from evaluation.run_report import seeds as seeds_report
+
+    try:
+        paths = seeds_report.write(path, seeds)
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        from training.run import RunError
+
+        raise RunError(
+            f"Received {path}, whose seeds.json is of another version or damaged; expected one "
+            "that this version wrote. Train again with the same --run-dir."
+        ) from error
+    return _printed(path, paths, seeds)
+
+
+def _printed(path: Path, paths: dict[str, Path], content: dict[str, Any]) -> dict[str, Any]:
+    print(content["verdict"]["text"])
+    for name, file in paths.items():
+        print(f"{name:7} {runs.short(file)}")
+    return {
+        "run": str(path),
+        **{name: str(file) for name, file in paths.items()},
+        "verdict": content["verdict"],
+        "findings": content["findings"],
+    }
