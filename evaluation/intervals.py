@@ -1,14 +1,17 @@
 """95 % intervals of metrics that stay valid near the ends of the metric's range."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
+from scipy import sparse
 from scipy.special import ndtr, ndtri
 
 from apps.metrics import Metric, metric
 
 LEVEL = 0.95
 NUM_RESAMPLES, MIN_RESAMPLES = 1000, 200
+MAX_UNITS = 20_000  # that are resampled one by one
 MAX_DRAWS = 400_000_000  # of all resamples together: more units get fewer resamples
 TAILS = ((1 - LEVEL) / 2, (1 + LEVEL) / 2)
 Z = float(ndtri(TAILS[1]))  # half the interval of a normal variable, in standard deviations
@@ -160,16 +163,36 @@ def bca_of_sums(
     }
 
 
-def bootstrap_sums(columns: np.ndarray, seed: int = 0) -> np.ndarray:
-    """Return the sums of the columns [units, columns] in every resample, [resamples, columns]."""
-    count = len(columns)
+def bootstrap_sums(columns: Any, seed: int = 0) -> np.ndarray:
+    """Return the sums of the columns [units, columns] in every resample, [resamples, columns].
+
+    The columns are an array or a sparse array. Of more than MAX_UNITS units random groups are
+    drawn in place of units.
+    """
+    grouped = group_sums(columns)
+    count = grouped.shape[0]
     # Counting the drawn positions takes a quarter of the time of gathering their rows.
     return np.stack(
         [
-            np.bincount(rows, minlength=count).astype("float64") @ columns
+            np.bincount(rows, minlength=count).astype("float64") @ grouped
             for rows in resampled_positions(count, seed)
         ]
     )
+
+
+def group_sums(columns: Any) -> Any:
+    """Return the sums of the columns over MAX_UNITS random groups of units of nearly equal size.
+
+    The sum of a group varies as much as all of its units together, so that resamples of groups
+    have the variance of resamples of units, within a hundredth, in a fraction of the time. All
+    models evaluated on the same units have the same groups. Fewer units stay as they are.
+    """
+    count = columns.shape[0]
+    if count <= MAX_UNITS:
+        return columns
+    groups = np.random.default_rng(count).permutation(np.arange(count, dtype=np.int32) % MAX_UNITS)
+    ones, positions = np.ones(count), np.arange(count, dtype=np.int32)
+    return sparse.csr_array((ones, (groups, positions)), (MAX_UNITS, count)) @ columns
 
 
 def _clipped(estimate: float, low: float, high: float, least: float, most: float) -> Interval:

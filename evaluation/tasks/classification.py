@@ -1,10 +1,10 @@
 """Evaluate predicted classes."""
 
 import math
-from collections import defaultdict
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy import sparse
 from scipy.special import softmax
 
 from apps.app import TaskName
@@ -13,9 +13,9 @@ from apps.temperature import logits_of
 from evaluation.intervals import (
     Interval,
     Resamples,
+    bootstrap_sums,
     effective_size,
     mean_interval,
-    resampled_positions,
     wilson_by_variance,
 )
 from evaluation.tasks import calibration as calibrations
@@ -131,17 +131,17 @@ def metrics(predictions: Predictions) -> dict[str, float]:
 
 def bootstrap(predictions: Predictions, seed: int = 0) -> Resamples:
     """Compute each metric of every bootstrap resample of the examples."""
-    values, num_classes = example_scores(predictions), predictions.probabilities.shape[1]
-    target, predicted, weights = predictions.target, predictions.predicted, predictions.weights
-    resamples: dict[str, list[float]] = defaultdict(list)
-    for rows in resampled_positions(len(target), seed):
-        drawn_weights = None if weights is None else weights[rows]
-        for name, column in values.items():
-            resamples[name].append(np.average(column[rows], weights=drawn_weights))
-        totals = _class_totals(target[rows], predicted[rows], drawn_weights, num_classes)
-        for name, value in _of_class_totals(predictions, totals).items():
-            resamples[name].append(value)
-    return {name: np.array(column) for name, column in resamples.items()}
+    values, weights = example_scores(predictions), predictions.weights
+    weights = np.ones(len(predictions.target)) if weights is None else weights
+    columns = np.stack([weights, *(weights * column for column in values.values())], axis=1)
+    total, *sums = bootstrap_sums(columns, seed).T
+    resamples = {name: column / total for name, column in zip(values, sums, strict=True)}
+    totals = bootstrap_sums(_class_columns(predictions, weights), seed)
+    of_resamples = [
+        _of_class_totals(predictions, list(row)) for row in totals.reshape(len(totals), 3, -1)
+    ]
+    names = of_resamples[0]
+    return resamples | {name: np.array([row[name] for row in of_resamples]) for name in names}
 
 
 def intervals(predictions: Predictions, resamples: Resamples | None = None) -> dict[str, Interval]:
@@ -163,14 +163,14 @@ def intervals(predictions: Predictions, resamples: Resamples | None = None) -> d
     }
 
 
-def _class_totals(
-    true: np.ndarray, predicted: np.ndarray, weights: np.ndarray | None, num_classes: int
-) -> list[np.ndarray]:
-    """Return the total weight of right, true and predicted examples of each class."""
+def _class_columns(predictions: Predictions, weights: np.ndarray) -> Any:
+    """Return the weights of right, true and predicted examples of each class, [n, 3 * classes]."""
+    count, num_classes = predictions.probabilities.shape
+    true, predicted = predictions.target, predictions.predicted
     right = true == predicted
-    weights_of_right = None if weights is None else weights[right]
-    parts = ((true[right], weights_of_right), (true, weights), (predicted, weights))
-    return [np.bincount(classes, each, num_classes) for classes, each in parts]
+    columns = np.concatenate([true[right], num_classes + true, 2 * num_classes + predicted])
+    rows = np.concatenate([np.flatnonzero(right), np.arange(count), np.arange(count)])
+    return sparse.csr_array((weights[rows], (rows, columns)), (count, 3 * num_classes))
 
 
 def _of_class_totals(predictions: Predictions, totals: list[np.ndarray]) -> dict[str, float]:

@@ -12,8 +12,8 @@ from apps.temperature import logits_of
 from evaluation.intervals import (
     Interval,
     Resamples,
+    bootstrap_sums,
     mean_interval,
-    resampled_positions,
     wilson_by_variance,
 )
 from evaluation.tasks import calibration as calibrations
@@ -138,14 +138,14 @@ def metrics(predictions: Predictions) -> dict[str, float]:
 
 def bootstrap(predictions: Predictions, seed: int = 0) -> Resamples:
     """Compute each metric of every bootstrap resample of the examples."""
-    counts = sparse.csr_array(np.concatenate(predictions.parts, 1).astype("float32"))
-    values, num_examples = example_scores(predictions), len(predictions.target)
-    rows = []
-    for positions in resampled_positions(num_examples, seed):
-        times = np.bincount(positions, minlength=num_examples).astype("float32")
-        scores = _of_class_totals((times @ counts).reshape(3, -1))
-        rows.append(scores | {name: column[positions].mean() for name, column in values.items()})
-    return {name: np.array([row[name] for row in rows]) for name in rows[0]}
+    counts = sparse.csr_array(np.concatenate(predictions.parts, 1).astype("float64"))
+    values = example_scores(predictions)
+    columns = np.stack([np.ones(len(predictions.target)), *values.values()], axis=1)
+    total, *sums = bootstrap_sums(columns, seed).T
+    means = {name: column / total for name, column in zip(values, sums, strict=True)}
+    totals = bootstrap_sums(counts, seed)
+    rows = [_of_class_totals(row.reshape(3, -1)) for row in totals]
+    return {name: np.array([row[name] for row in rows]) for name in rows[0]} | means
 
 
 def intervals(predictions: Predictions, resamples: Resamples | None = None) -> dict[str, Interval]:
