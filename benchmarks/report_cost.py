@@ -27,7 +27,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         if not options.skip_mnist:
-            measure("MNIST", "mnist", place / "mnist", {"data": "tfds:mnist"}, "baselines")
+            measure("MNIST", "mnist", place / "mnist", {"data": "tfds:mnist"}, "--baselines")
         write_table(place / "rows.feather", options.rows)
         for target, other in (("number", "class"), ("class", "number")):
             fields = {"data": str(place / "rows.feather"), "target": target, "drop": other}
@@ -39,7 +39,8 @@ def measure(name: str, app: str, path: Path, fields: dict[str, str], *flags: str
     """Train a run, evaluate it in a process of its own, and print what that measured."""
     recipe = [sys.executable, str(ROOT / "benchmarks" / "recipes" / "report_cost.py")]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    train = [*recipe, "train", str(path), app, json.dumps(fields | {"epochs": 1})]
+    train = [*recipe, "train", str(path), "--app", app]
+    train += ["--fields", json.dumps(fields | {"epochs": 1})]
     subprocess.run(train, check=True, stdout=subprocess.DEVNULL, env=environment)
     evaluate = [*recipe, "evaluate", str(path), *flags]
     done = subprocess.run(evaluate, check=True, stdout=subprocess.PIPE, text=True, env=environment)

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import sparse, stats
 
 import apps
 from apps.metrics import METRICS, metric
@@ -183,3 +183,33 @@ def test_the_direction_of_a_metric_comes_from_the_table_of_metrics(monkeypatch):
 def test_an_unknown_metric_is_refused():
     with pytest.raises(ValueError, match=r"val_auc.*METRICS"):
         metric("val_auc")
+
+
+def test_many_units_are_resampled_in_groups_with_the_same_variance(monkeypatch):
+    random = np.random.default_rng(5)
+    skewed = random.exponential(size=(6000, 2)) ** 2
+    skewed[:, 1] += skewed[:, 0]  # a second model on the same units
+    one_by_one = intervals.bootstrap_sums(skewed)
+    monkeypatch.setattr(intervals, "MAX_UNITS", 1000)
+    grouped = intervals.bootstrap_sums(skewed)
+    assert intervals.group_sums(skewed).shape == (1000, 2)
+    assert intervals.group_sums(skewed).sum(0) == pytest.approx(skewed.sum(0))
+    assert grouped.std(0) == pytest.approx(one_by_one.std(0), rel=0.1)
+    # Both models have the same groups, so that their difference varies as little as before.
+    differences = [np.diff(sums)[:, 0] for sums in (grouped, one_by_one)]
+    assert differences[0].std() == pytest.approx(differences[1].std(), rel=0.1)
+    assert grouped.mean(0) == pytest.approx(skewed.sum(0), rel=0.01)
+    sparse_sums = intervals.bootstrap_sums(sparse.csr_array(skewed))
+    assert sparse_sums == pytest.approx(grouped)
+
+
+def test_a_large_test_set_has_nearly_the_intervals_of_all_its_examples(monkeypatch):
+    random = np.random.default_rng(6)
+    target = random.integers(0, 3, 30_000)
+    logits = random.normal(size=(30_000, 3)) + np.eye(3)[target]
+    probabilities = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    made = classification.Predictions(probabilities, target, balance=True)
+    grouped = classification.intervals(made)
+    monkeypatch.setattr(intervals, "MAX_UNITS", 30_000)
+    for name, (low, high) in classification.intervals(made).items():
+        assert grouped[name] == pytest.approx((low, high), abs=0.15 * (high - low))

@@ -1,26 +1,31 @@
 """Train a run without scores, or evaluate one and print the seconds and the memory of each part."""
 
+import argparse
 import json
 import resource
-import sys
 import time
 from pathlib import Path
 
 
 def main() -> None:
-    """`train RUN APP FIELDS`, or `evaluate RUN [baselines]`."""
+    """Train the run of a directory, or evaluate it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("command", choices=["train", "evaluate"])
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--app", help="to train")
+    parser.add_argument("--fields", type=json.loads, help="of the app, as JSON")
+    parser.add_argument("--baselines", action="store_true", help="also evaluate baselines")
+    options = parser.parse_args()
     from training import startup
 
-    command, path, *others = sys.argv[1:]
     startup.start_tensorflow()
-    if command == "evaluate":
-        print(json.dumps(evaluate(Path(path), baselines=bool(others))))
+    if options.command == "evaluate":
+        print(json.dumps(evaluate(options.run, baselines=options.baselines)))
         return
     import apps
     from training.train import train
 
-    app, fields = others
-    train(apps.get(app)(**json.loads(fields)), run_dir=Path(path), verbose=0)
+    train(apps.get(options.app)(**options.fields), run_dir=options.run, verbose=0)
 
 
 def evaluate(path: Path, *, baselines: bool) -> dict[str, float]:
