@@ -167,7 +167,8 @@ def _add_score_commands(cli: App, app_class: type[apps.App] | None, usage: str) 
         """Check that the scores of a run fulfil conditions; the exit status is 1 if they do not.
 
         A condition is about a metric, an end of its interval (accuracy.low), the worst class
-        (per_class.recall), ece, brier, examples, or it is better_than_baselines.
+        (per_class.recall) or slice (worst_slice.accuracy), ece, brier, examples, or it is
+        better_than_baselines.
         """
         with output.output(printed.json) as emit:
             app = app_class or runs.app_of(run)

@@ -12,6 +12,7 @@ from evaluation.intervals import wilson
 from evaluation.paired_comparison import decisive_metrics
 from evaluation.remarks import LOSES, advice
 from evaluation.rounding import amount, rounded
+from evaluation.slices import slices
 from evaluation.verdict import Part, Verdict, worthwhile_gain
 
 MIN_CLASS_EXAMPLES = 5  # test examples of a class that is judged
@@ -43,6 +44,7 @@ def findings(
     return [
         *_of_baselines(scores["remarks"], verdict, app),
         *_of_classes(scores.get("per_class", [])),
+        *slices.findings(scores.get("slices", {})),
         *_of_validation(scores, history, manifest),
         *_of_test_set(scores, verdict),
         *_of_small_gain(verdict),

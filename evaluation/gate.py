@@ -41,7 +41,8 @@ def check(run: Run, conditions: str | Path) -> list[Check]:
 
     A condition compares a number of scores.json: a metric, an end of its 95 % interval as
     `accuracy.low` or `accuracy.high`, `auc` and `average_precision` likewise, `ece` and `brier`,
-    the worst class as `per_class.recall`, or `examples`. `better_than_baselines` requires that
+    the worst class as `per_class.recall`, the worst slice as `worst_slice.accuracy`, or
+    `examples`. `better_than_baselines` requires that
     verdict. Raises FieldError for an unknown name, and RunError for a run that is not evaluated.
     """
     wanted = _conditions(conditions)
@@ -108,6 +109,9 @@ def _values(scores: Mapping[str, Any]) -> dict[str, float]:
             values[name] = calibration[name]
         if interval := calibration.get(f"{name}_interval"):
             values |= {f"{name}.low": interval[0], f"{name}.high": interval[1]}
+    found = scores.get("slices") or {}
+    if found.get("worst") is not None:
+        values[f"worst_slice.{found['metric']}"] = found["worst"]
     rows = [row for row in scores.get("per_class", []) if row["examples"]]
     if rows:
         names = ("precision", "recall", "f1", "examples")

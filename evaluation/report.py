@@ -12,6 +12,7 @@ from evaluation.modalities import modality_of
 from evaluation.modalities.baselines import NOISE_FLOOR
 from evaluation.paired_comparison import Comparisons, compare
 from evaluation.remarks import Seconds, remarks, time_remarks
+from evaluation.slices import slices
 from evaluation.tasks import task_of
 from evaluation.verdict import judge
 from pipelines import fingerprints
@@ -96,6 +97,7 @@ def _scores(run: Run, predictions: Any, known: Baselines | None = None) -> dict[
         "calibration": _calibration(run, predictions),
         "coverage": _coverage(run, predictions),
         "discrimination": discrimination(task, predictions, baselines, run.splits),
+        "slices": slices.of_run(run, predictions),
         "examples": len(predictions.target),
         **tables,
         "tables": list(tables),

@@ -8,6 +8,7 @@ import numpy as np
 from apps.app import ModalityName
 from evaluation.modalities import list_baselines
 from evaluation.modalities.baselines import NOISE_FLOOR
+from evaluation.slices.cuts import Cut, by_timeline
 from evaluation.tasks import list_metrics, ranking
 from evaluation.tasks.ranked_users import ranked_users
 from evaluation.tasks.ranking import Predictions
@@ -66,6 +67,43 @@ def _bias_ratings(splits: Splits) -> np.ndarray:
     return predicted
 
 
+def cuts(run: Run, predictions: Predictions, rows: np.ndarray) -> list[Cut]:
+    """Cut the test pairs by activity of the user, popularity of the item, and time.
+
+    Without ratings the units are users with lists, which are cut by activity alone.
+    """
+    test, train = run.splits.test, run.splits.train.numpy().features
+    features = test.numpy().features
+    users = distinct_ids(features["user"])
+    activity = _group(_training_pairs(users, train["user"]))
+    if predictions.predicted is None:
+        lists = predictions.lists
+        return [] if lists is None else [_count_cut("user", activity[lists.user_positions][rows])]
+    items = distinct_ids(features["item"])
+    popularity = _group(_training_pairs(items, train["item"]))
+    found = [
+        _count_cut("user", activity[predictions.users][rows]),
+        _count_cut("item", popularity[number_ids(items, features["item"]) - 1][rows]),
+    ]
+    if test.times is not None:
+        found += by_timeline("time", test.times[test.rows][rows])
+    return found
+
+
+def _training_pairs(names: np.ndarray, column: np.ndarray) -> np.ndarray:
+    """Count the training pairs of each user or item."""
+    return np.bincount(number_ids(names, column), minlength=len(names) + 1)[1:]
+
+
+def _group(counts: np.ndarray) -> np.ndarray:
+    return np.digitize(counts, GROUP_EDGES)
+
+
+def _count_cut(side: str, groups: np.ndarray) -> Cut:
+    labels = (f"training pairs of the {side}: {name}" for name in GROUP_NAMES)
+    return Cut(f"training pairs of the {side}", groups.astype("int16"), tuple(labels))
+
+
 def figures(run: Run, predictions: Predictions) -> dict[str, Any]:
     """Draw the metrics by the number of training pairs of the user."""
     return {"activity.png": _draw_activity(run.splits, predictions)}
@@ -75,9 +113,7 @@ def _draw_activity(splits: Splits, predictions: Predictions) -> Any:
     from evaluation.style import FIRST, INK, pyplot
 
     names = distinct_ids(splits.test.numpy().features["user"])
-    known = number_ids(names, splits.train.numpy().features["user"])
-    counts = np.bincount(known, minlength=len(names) + 1)[1:]
-    groups = np.digitize(counts, GROUP_EDGES)
+    groups = _group(_training_pairs(names, splits.train.numpy().features["user"]))
     figure, axes = pyplot.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
     if predictions.predicted is not None:
         squares = np.square(predictions.predicted.astype("float64") - predictions.target)

@@ -9,9 +9,11 @@ import numpy as np
 
 from apps.app import ModalityName
 from evaluation.modalities.baselines import majority, softmax_regression
+from evaluation.slices.cuts import Cut, by_number
 from evaluation.tasks.classification import Predictions, of_test_set
 from inference.modalities.grad_cam import heat
 from pipelines.examples import Examples
+from pipelines.files import expand_home
 from pipelines.splits import Splits
 from training.run import Run
 
@@ -19,6 +21,7 @@ NAME: ModalityName = "image"
 NUM_WORST = 25  # mistakes in worst.png
 NUM_EXPLAINED = 12  # mistakes in grad_cam.png
 MAX_NAME_LENGTH = 26  # characters of a file's name in a figure
+BLOCK_SIZE = 1024  # images whose statistics are computed at once
 BASELINE_SIDE_PIXELS = 32  # approximate size of images for the softmax regression
 
 
@@ -46,6 +49,42 @@ def _shrink(examples: Examples, block: int = 256) -> Examples:
         parts.append(cells.mean((2, 4), dtype="float32").round().astype("uint8"))
     shrunk = Examples.of(np.concatenate(parts), examples.targets)
     return dataclasses.replace(shrunk, class_weights=examples.class_weights)
+
+
+def cuts(run: Run, predictions: Any, rows: np.ndarray) -> list[Cut]:  # noqa: ARG001
+    """Cut the images by brightness and contrast, and by the sizes of their files if they differ."""
+    test = run.splits.test.select(rows)
+    statistics = np.concatenate([*map(_brightness_and_contrast, test.blocks(BLOCK_SIZE))])
+    found = [
+        by_number(name, column)
+        for name, column in zip(("brightness", "contrast"), statistics.T, strict=True)
+    ]
+    sizes = _pixels(run, test)
+    return found if sizes is None else [*found, by_number("pixels of the file", sizes)]
+
+
+def _brightness_and_contrast(examples: Examples) -> np.ndarray:
+    """Return mean and standard deviation of the pixels of each image, from 0 to 255."""
+    images = examples.numpy().features
+    step = max(1, min(images.shape[1:3]) // BASELINE_SIDE_PIXELS)
+    pixels = images[:, ::step, ::step].reshape(len(images), -1)
+    return np.stack([pixels.mean(1, dtype="float64"), pixels.std(1, dtype="float64")], axis=1)
+
+
+def _pixels(run: Run, test: Examples) -> np.ndarray | None:
+    """Return width times height of the file of each image; None if they are equal or unknown."""
+    if test.files is None or run.app.data.partition(":")[0] != "folder":
+        return None
+    from PIL import Image, UnidentifiedImageError
+
+    root, sizes = expand_home(run.app.data.partition(":")[2]), np.full(len(test), np.nan)
+    for position, name in enumerate(test.files[test.rows]):
+        try:
+            with Image.open(root / name) as image:
+                sizes[position] = image.width * image.height
+        except (OSError, UnidentifiedImageError, ValueError):
+            return None
+    return sizes if np.ptp(sizes) else None
 
 
 def figures(run: Run, predictions: Predictions) -> dict[str, Any]:

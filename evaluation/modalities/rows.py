@@ -3,7 +3,7 @@
 import csv
 import dataclasses
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from apps.regression.solvers import mean_and_deviation
 from apps.regression.trees import fit_trees
 from apps.ridge import ridge
 from evaluation.modalities.baselines import majority
+from evaluation.slices.cuts import Cut, by_category, by_number, by_time
 from evaluation.tasks import classification, regression
 from inference.model_outputs import compiled
 from pipelines.batches import MAX_INFERENCE_BATCH_SIZE
@@ -23,6 +24,7 @@ from pipelines.examples import Examples
 from pipelines.files import atomic_write
 from pipelines.rows.preprocessing import PrepareColumns
 from pipelines.splits import Splits
+from pipelines.tables.cells import distinct_of
 from training.run import Run
 
 NAME: ModalityName = "row"
@@ -95,12 +97,43 @@ def _boosting(
     return np.concatenate([trees(block) for block in test.prepared_blocks()]).astype("float64")
 
 
+def cuts(run: Run, predictions: Any, rows: np.ndarray) -> list[Cut]:  # noqa: ARG001
+    """Cut the rows by each column: categories, ranges of numbers and times, lengths of texts."""
+    test, titles = run.splits.test.select(rows), _titles(run)
+    return [
+        cut
+        for name, column in test.columns.items()
+        for cut in _cuts_of_column(titles.get(name, name), column[test.rows], test.kinds, name)
+    ]
+
+
+def _cuts_of_column(
+    title: str, values: np.ndarray, kinds: Mapping[str, str] | None, name: str
+) -> Iterator[Cut]:
+    kind = (kinds or {}).get(name, "number")
+    if kind == "time":
+        yield from by_time(title, values)
+    elif kind == "category":
+        texts, codes = distinct_of(values)
+        yield by_category(title, [text.decode("utf-8", "replace") for text in texts], codes)
+    elif kind in ("text", "list"):
+        lengths = np.fromiter((len(text) for text in values), "float64", len(values))
+        yield by_number(f"bytes of {title}", np.where(lengths > 0, lengths, np.nan))
+    else:
+        yield by_number(title, np.asarray(values))
+
+
+def _titles(run: Run) -> dict[str, str]:
+    """Return the user's name of each column."""
+    reading = run.manifest.get("reading") or {"names": {}}
+    return {name: title for title, name in reading["names"].items()}
+
+
 def figures(run: Run, predictions: Any) -> dict[str, Any]:  # noqa: ARG001
     """Draw the permutation importance of columns, and write it to importance.csv."""
     target = "" if run.manifest["labels"] else run.manifest["fields"].get("target", "")
     names, rises = importance(run)
-    reading = run.manifest.get("reading") or {"names": {}}
-    titles = {name: title for title, name in reading["names"].items()}
+    titles = _titles(run)
     columns = [titles.get(name, name) for name in names]
     _write_importance(run.path / "importance.csv", columns, rises)
     return {"importance.png": _draw_importance(columns, rises, target)}

@@ -7,10 +7,11 @@ import numpy as np
 import tensorflow as tf
 
 from apps.app import ModalityName
-from evaluation.modalities import multilabel_texts, text_baselines
+from evaluation.modalities import multilabel_texts, text_baselines, text_cuts
 from pipelines.splits import Splits
 from training.run import Run
 
+cuts = text_cuts.cuts
 NAME: ModalityName = "text"
 NUM_SHOWN_TEXTS = 6  # in a figure
 MAX_SHOWN_PIECES = 100  # words of a text in a figure

@@ -13,12 +13,13 @@ SCORE_KEYS = (
     "coverage",
     "discrimination",
     "seeds",
+    "slices",
 )
+UNTESTED_GROUPS = "Fairness between groups of people: evaluate with --sensitive COLUMN."
 NOT_TESTED = (
     "Another training: this is one run, and another seed would give other scores.",
     "Other data: later times, other places, other devices, or inputs unlike the test examples.",
-    "Parts of the data: groups of people, ranges of a column, or other slices.",
-    "Fairness between groups, and inputs that are made to deceive the model.",
+    "Inputs that are made to deceive the model.",
     "The exported files: every export is compared with the trained model in its own parity.json.",
 )
 
@@ -41,8 +42,13 @@ def report_content(run: Run, scores: dict[str, Any], figures: list[str]) -> dict
         "versions": manifest["versions"],
         "commands": _commands(run),
         "limits": _limits(run, scores),
-        "not_tested": list(NOT_TESTED[1:] if "seeds" in scores else NOT_TESTED),
+        "not_tested": _not_tested(scores),
     }
+
+
+def _not_tested(scores: dict[str, Any]) -> list[str]:
+    known = NOT_TESTED[1:] if "seeds" in scores else NOT_TESTED
+    return [*known] if scores.get("fairness") else [*known, UNTESTED_GROUPS]
 
 
 def _data(run: Run) -> dict[str, Any]:

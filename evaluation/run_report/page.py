@@ -7,7 +7,13 @@ from typing import Any
 
 from evaluation import console_tables
 from evaluation.outcomes import TITLES
-from evaluation.run_report import coverage, discrimination, probabilities, seed_paragraph
+from evaluation.run_report import (
+    coverage,
+    discrimination,
+    probabilities,
+    seed_paragraph,
+    slices,
+)
 from evaluation.run_report.tables import table
 
 FIGURES = {  # titles that are no names of files
@@ -69,6 +75,7 @@ def page(content: dict[str, Any], pictures: dict[str, bytes]) -> str:
             *probabilities.section(content.get("calibration")),
             *coverage.section(content.get("coverage"), bool(content["data"]["labels"])),
             *discrimination.section(content.get("discrimination")),
+            *slices.section(content.get("slices")),
             *_tables(content["tables"]),
             *_figures(content["figures"], pictures),
             *_data(content["data"]),

@@ -6,6 +6,8 @@ import numpy as np
 
 from apps.app import TaskName
 from evaluation.intervals import Interval, Resamples
+from evaluation.slices.cuts import Cut
+from evaluation.slices.units import UnitScores
 from evaluation.tasks import classification, multilabel, ranking, regression
 from evaluation.tasks.class_scores import ClassScores
 from pipelines.splits import Splits
@@ -45,6 +47,12 @@ class Task(Protocol[Predictions]):
 
         There is one for each unit, an example or a user, that the bootstrap draws.
         """
+
+    def unit_scores(self, predictions: Predictions) -> UnitScores:
+        """Return the scores of single units, of which those of slices are made."""
+
+    def class_cuts(self, predictions: Predictions, labels: tuple[str, ...]) -> list[Cut]:
+        """Cut the test examples by their true class; none without classes."""
 
     def num_units(self, predictions: Predictions) -> float:
         """Return the number of units that the bootstrap draws; with weights the effective one."""

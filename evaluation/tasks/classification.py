@@ -1,6 +1,5 @@
 """Evaluate predicted classes."""
 
-import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,8 +17,11 @@ from evaluation.intervals import (
     mean_interval,
     wilson_by_variance,
 )
+from evaluation.slices.cuts import Cut, by_class
+from evaluation.slices.units import UnitScores
 from evaluation.tasks import calibration as calibrations
 from evaluation.tasks.class_scores import ClassScores, of_class_numbers
+from evaluation.tasks.confusion_figure import draw_confusion
 from inference.model_outputs import predict_all
 from pipelines.splits import Splits
 from training.coverage import Coverage, Sets
@@ -27,9 +29,6 @@ from training.run import Run
 
 NAME: TaskName = "classification"
 BALANCED = "balanced_accuracy"
-MAX_COUNTED_CLASSES = 30  # with more the confusion matrix shows no counts
-MIN_SIDE_INCHES, MAX_SIDE_INCHES = 4.0, 15.0  # of the confusion matrix
-MIN_LABEL_POINTS, MAX_LABEL_POINTS = 4.0, 10.0
 
 
 class Predictions(NamedTuple):
@@ -106,6 +105,17 @@ def example_scores(predictions: Predictions) -> dict[str, np.ndarray]:
 def unit_values(predictions: Predictions) -> dict[str, np.ndarray]:
     """Return the scores of each example, of which a metric is the mean; none with weights."""
     return example_scores(predictions) if predictions.weights is None else {}
+
+
+def unit_scores(predictions: Predictions) -> UnitScores:
+    """Return whether each example is right."""
+    right = example_scores(predictions)["accuracy"]
+    return UnitScores.of_mean("accuracy", right, predictions.weights)
+
+
+def class_cuts(predictions: Predictions, labels: tuple[str, ...]) -> list[Cut]:
+    """Cut the test examples by class."""
+    return [by_class("class", predictions.target, labels)]
 
 
 def num_units(predictions: Predictions) -> float:
@@ -257,44 +267,6 @@ def tables(predictions: Predictions, splits: Splits) -> dict[str, list[dict[str,
 def figures(predictions: Predictions, splits: Splits, target: str = "") -> dict[str, Any]:
     """Draw the confusion matrix and the calibration; `target` names the predicted column."""
     return {
-        "confusion.png": _draw_confusion(confusion(predictions), splits.labels, target),
+        "confusion.png": draw_confusion(confusion(predictions), splits.labels, target),
         "calibration.png": calibrations.draw(calibration(predictions)),
     }
-
-
-def _draw_confusion(counts: np.ndarray, names: tuple[str, ...], target: str) -> Any:
-    from evaluation.fonts import fonts, width
-    from evaluation.style import INK, pyplot
-
-    weighted = counts.dtype.kind == "f"
-    labels = [fonts().short(name) for name in names]
-    side = min(MAX_SIDE_INCHES, max(MIN_SIDE_INCHES, 0.45 * len(labels) + 1.5))
-    figure, axis = pyplot.subplots(figsize=(side, side), layout="constrained")
-    totals = counts.sum(1, keepdims=True)
-    shares = counts / np.where(totals > 0, totals, 1)
-    # The square root makes single mistakes visible next to thousands of right predictions.
-    axis.imshow(np.sqrt(shares), cmap="Blues", vmin=0, vmax=1)
-    row_points = min(MAX_LABEL_POINTS, 60 * (side - 1.5) / len(labels))  # of almost a row's height
-    labelled = slice(None, None, math.ceil(MIN_LABEL_POINTS / row_points))
-    ticks, tick_labels = range(len(labels))[labelled], labels[labelled]
-    rotation = 90 if max(map(width, labels)) > 3 or len(labels) > MAX_COUNTED_CLASSES else 0
-    size = max(row_points, MIN_LABEL_POINTS)
-    axis.set_xticks(ticks, tick_labels, rotation=rotation, fontsize=size, parse_math=False)
-    axis.set_yticks(ticks, tick_labels, fontsize=size, parse_math=False)
-    axis.set_xlabel(f"predicted {target}".strip(), parse_math=False)
-    axis.set_ylabel(f"true {target}".strip(), parse_math=False)
-    axis.set_title(
-        f"Confusion matrix (test set{', sums of weights' * weighted}); "
-        "shade: square root of the share of the true class",
-        fontsize=10,
-    )
-    axis.spines[:].set_visible(False)
-    if len(labels) <= MAX_COUNTED_CLASSES:
-        for (row, column), count in np.ndenumerate(counts):
-            if count:
-                is_dark = shares[row, column] > 0.3
-                axis.text(
-                    column, row, f"{count:,.3g}" if weighted else f"{count:,}",
-                    ha="center", va="center", fontsize=8, color="white" if is_dark else INK,
-                )  # fmt: skip
-    return figure

@@ -16,6 +16,8 @@ from evaluation.intervals import (
     mean_interval,
     wilson_by_variance,
 )
+from evaluation.slices.cuts import Cut, by_class
+from evaluation.slices.units import UnitScores
 from evaluation.tasks import calibration as calibrations
 from evaluation.tasks.class_scores import ClassScores
 from evaluation.tasks.classification import macro_f1
@@ -119,6 +121,18 @@ def example_scores(predictions: Predictions) -> dict[str, np.ndarray]:
 def unit_values(predictions: Predictions) -> dict[str, np.ndarray]:
     """Return the scores of each example, of which a metric is the mean."""
     return example_scores(predictions)
+
+
+def unit_scores(predictions: Predictions) -> UnitScores:
+    """Return the terms of micro F1: twice the right classes, and all true and chosen ones."""
+    right, true, chosen = (part.sum(1).astype("float64") for part in predictions.parts)
+    return UnitScores("micro_f1", 2 * right, true + chosen)
+
+
+def class_cuts(predictions: Predictions, labels: tuple[str, ...]) -> list[Cut]:
+    """Cut the test examples by each class: those that have it."""
+    columns = zip(labels, predictions.target.T, strict=True)
+    return [by_class("class", np.where(true > 0, 0, -1), (label,)) for label, true in columns]
 
 
 def num_units(predictions: Predictions) -> float:

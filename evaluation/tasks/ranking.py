@@ -16,6 +16,7 @@ from evaluation.intervals import (
     recentred_percentiles,
     resampled_positions,
 )
+from evaluation.slices.units import UnitScores, no_class_cuts
 from evaluation.tasks.calibration import no_calibration, unchanged
 from evaluation.tasks.class_scores import no_class_scores
 from evaluation.tasks.list_metrics import K, Lists, coverage, ndcg, popularity_bias, recall
@@ -29,6 +30,7 @@ from training.held_out import values_and_guides
 from training.run import Run
 
 calibration, uncalibrated, class_scores = no_calibration, unchanged, no_class_scores
+class_cuts = no_class_cuts
 NAME: TaskName = "ranking"
 METRIC_LENGTHS = (10, 20)  # recommended items that recall and NDCG cover
 LIST_LENGTHS = (1, 5, 10, 20, 50)
@@ -147,6 +149,15 @@ def metrics(predictions: Predictions) -> dict[str, float]:
 def unit_values(predictions: Predictions) -> dict[str, np.ndarray]:
     """Return the metrics of each ranked user's list."""
     return {} if predictions.lists is None else _metrics_of_users(predictions.lists)
+
+
+def unit_scores(predictions: Predictions) -> UnitScores:
+    """Return the squared errors of the pairs; without ratings NDCG@10 of each ranked user."""
+    if predictions.predicted is not None:
+        squares = np.square(predictions.predicted.astype("float64") - predictions.target)
+        return UnitScores.of_mean("rmse", squares, is_root=True, clusters=predictions.users)
+    lists = predictions.lists
+    return UnitScores.of_mean("ndcg_at_10", np.empty(0) if lists is None else ndcg(lists))
 
 
 def num_units(predictions: Predictions) -> float:

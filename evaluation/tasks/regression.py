@@ -12,6 +12,7 @@ from evaluation.intervals import (
     bootstrap_sums,
     effective_size,
 )
+from evaluation.slices.units import UnitScores, no_class_cuts
 from evaluation.tasks.calibration import no_calibration, unchanged
 from evaluation.tasks.class_scores import no_class_scores
 from inference.model_outputs import predict_all
@@ -20,6 +21,7 @@ from training.coverage import Coverage, Intervals
 from training.run import Run
 
 calibration, uncalibrated, class_scores = no_calibration, unchanged, no_class_scores
+class_cuts = no_class_cuts
 NAME: TaskName = "regression"
 # Of the targets' sum of squares; smaller squared deviations from the mean are rounding errors.
 MIN_DEVIATIONS_SHARE = 1e-12
@@ -88,6 +90,12 @@ def _metrics_of_sums(sums: np.ndarray) -> dict[str, np.ndarray]:
 def unit_values(predictions: Predictions) -> dict[str, np.ndarray]:
     """Return the absolute error of each example; none with weights."""
     return {"mae": np.abs(predictions.residuals)} if predictions.weights is None else {}
+
+
+def unit_scores(predictions: Predictions) -> UnitScores:
+    """Return the squared error of each example."""
+    squares = np.square(predictions.residuals)
+    return UnitScores.of_mean("rmse", squares, predictions.weights, is_root=True)
 
 
 def num_units(predictions: Predictions) -> float:
