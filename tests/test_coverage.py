@@ -53,6 +53,12 @@ def test_sets_contain_the_truth_in_the_wanted_share_also_by_class():
     np.testing.assert_allclose(np.mean(covered, 0), 0.9, atol=0.02)
 
 
+def test_sets_of_an_accurate_model_are_larger_where_it_is_unsure():
+    probabilities = np.array([[0.99, 0.005, 0.005]] * 98 + [[0.4, 0.35, 0.25]] * 2)
+    sets = fit_sets(probabilities, np.zeros(100, int), 0.9)
+    assert sets.members(probabilities).sum(1).tolist() == [1] * 98 + [3] * 2
+
+
 @pytest.mark.parametrize("count", [50, 300, 3000])
 def test_few_examples_are_enough(count):
     random, covered = np.random.default_rng(1), []

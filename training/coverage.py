@@ -90,6 +90,9 @@ def sums_before(probabilities: np.ndarray) -> np.ndarray:
 def fit_sets(probabilities: np.ndarray, targets: np.ndarray, level: float) -> Sets | None:
     """Return sets that contain the true class in a share of the cases; None for few examples.
 
+    If the most probable class alone does, sets are larger where the model is less certain: they
+    hold the classes whose probabilities together reach the share.
+
     Args:
         probabilities: of held-out examples, [n, classes].
         targets: class numbers, [n].
@@ -100,6 +103,7 @@ def fit_sets(probabilities: np.ndarray, targets: np.ndarray, level: float) -> Se
     threshold = conformal_quantile(scores, level)
     if threshold is None:
         return None
+    threshold = threshold or level
     return Sets(level, round(min(1.0, threshold + ROUNDING), 6), len(targets))
 
 
