@@ -1,7 +1,8 @@
-"""Options of `predict`."""
+"""Options of `predict` and `explain`."""
 
 import csv
 import dataclasses
+import difflib
 import io
 import numbers
 import typing
@@ -13,9 +14,10 @@ from apps.options import CommonOptions
 
 LIST_LENGTH = 10  # by default
 MAX_LIST_LENGTH = 1000
+MAX_LISTED_COLUMNS = 30  # in a message
 ITEM_LISTS = ("liked", "only", "exclude", "only_with", "exclude_with")
 if typing.TYPE_CHECKING:
-    Items = Any  # lists are accepted too, and become comma-separated ids
+    Items = Any  # lists are accepted too, and become comma-separated texts
 else:
     Items = str
 
@@ -92,3 +94,59 @@ def parse_items(line: str) -> list[str]:
     """Return the ids in comma-separated text; an id with a comma is in double quotes."""
     rows = csv.reader([line], skipinitialspace=True)
     return [cell.strip() for row in rows for cell in row if cell.strip()]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ExplainOptions(CommonOptions):
+    """What a counterfactual row may change, and the answer that it shall have."""
+
+    keep: Items = ""
+    """Columns that a counterfactual row does not change, separated by commas; for rows only."""
+    wanted: str = ""
+    """The answer that a counterfactual row shall have: a class, or a bound such as '>=100'; by
+    default any other class. For rows only."""
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.keep, str):
+            object.__setattr__(self, "keep", _comma_separated("keep", self.keep))
+        super().__post_init__()
+
+    def check_for(self, app: type[App], *, has_inputs: bool) -> None:
+        """Raise FieldError for options without an effect."""
+        for flag, value in (("--keep", self.keep), ("--wanted", self.wanted)):
+            if not value:
+                continue
+            if app.modality != "row":
+                raise FieldError(
+                    f"Received {flag} for {app.name()}, whose inputs are no rows; expected an app "
+                    "of rows. Leave it out."
+                )
+            if not has_inputs:
+                raise FieldError(
+                    f"Received {flag} without an input; expected rows to explain. Name a file of "
+                    "rows, or leave it out."
+                )
+
+    def kept(self) -> list[str]:
+        """Return the names of the columns to keep."""
+        return parse_items(self.keep)
+
+
+def kept_columns(options: ExplainOptions, titles: dict[str, str]) -> list[str]:
+    """Return the columns to keep by their names in the model; `titles` are those of the table.
+
+    Raises FieldError for an unknown column.
+    """
+    names = {title: name for name, title in titles.items()} | {name: name for name in titles}
+    return [_known(name, names) for name in options.kept()]
+
+
+def _known(name: str, names: dict[str, str]) -> str:
+    if name not in names:
+        matches = difflib.get_close_matches(name, names, 1)
+        hint = f" Did you mean {matches[0]!r}?" if matches else ""
+        raise FieldError(
+            f"Received --keep {name!r}; expected a column of the model: "
+            f"{', '.join([*names][:MAX_LISTED_COLUMNS])}.{hint}"
+        )
+    return names[name]

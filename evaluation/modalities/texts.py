@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from apps.app import ModalityName
 from evaluation.modalities import multilabel_texts, text_baselines, text_cuts
+from inference.explanations.texts import word_effects
 from pipelines.splits import Splits
 from training.run import Run
 
@@ -15,8 +15,6 @@ cuts = text_cuts.cuts
 NAME: ModalityName = "text"
 NUM_SHOWN_TEXTS = 6  # in a figure
 MAX_SHOWN_PIECES = 100  # words of a text in a figure
-MAX_OCCLUSIONS = 400  # predictions for one text; several words of a longer text are removed at once
-OCCLUSIONS_PER_BATCH = 64
 MAX_LINE_WIDTH = 120  # characters of a line in a figure
 
 
@@ -77,29 +75,6 @@ def _describe_text(
     return heading, _break_into_lines(
         _cut_to_passage(list(zip(words, effects / scale, strict=True)))
     )
-
-
-def word_effects(model: Any, text: str, number: int) -> tuple[list[str], np.ndarray]:
-    """Split a text into pieces, and estimate how much each raises the log-odds of a class.
-
-    The effect of a piece is the fall of the log-odds when it is removed (occlusion: Zeiler and
-    Fergus, ECCV 2014; Li et al., 2016). Pieces are words, characters of a text without spaces, or
-    sequences of words of a long text.
-    """
-    words = text.split()
-    lacks_spaces = len(words) < 3 < len(text) and not text.isascii()
-    pieces, separator = (list(text.strip()), "") if lacks_spaces else (words, " ")
-    width = -(-len(pieces) // MAX_OCCLUSIONS)
-    pieces = [separator.join(pieces[i : i + width]) for i in range(0, len(pieces), max(1, width))]
-    without = [separator.join(pieces[:i] + pieces[i + 1 :]) for i in range(len(pieces))]
-    texts = np.array([text.encode() for text in [text, *without]], dtype=object)
-    outputs = [
-        np.asarray(model(tf.constant(batch), training=False))[:, number]
-        for batch in np.split(texts, range(OCCLUSIONS_PER_BATCH, len(texts), OCCLUSIONS_PER_BATCH))
-    ]
-    probabilities = np.clip(np.concatenate(outputs).astype("float64"), 1e-9, 1 - 1e-9)
-    log_odds = np.log(probabilities) - np.log1p(-probabilities)
-    return pieces, log_odds[0] - log_odds[1:]
 
 
 def _cut_to_passage(pieces: list[tuple[str, float]]) -> list[tuple[str, float]]:
