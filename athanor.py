@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from apps import App, Finetune, Mnist, Recommender, Regression, Text
+    from cli.explaining import explain
     from cli.main import main
     from cli.python import check_data, export, predict, serve, train, tune
     from cli.python_scores import compare, evaluate, replay, report
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from evaluation.notebook import Report, Run, Scores, Seeds, Table
     from evaluation.options import CompareOptions, ReplayOptions
     from exporting.options import ExportOptions
-    from inference.options import PredictOptions
+    from inference.options import ExplainOptions, PredictOptions
     from serving.options import ServeOptions
     from training.options import TrainOptions
     from tuning.options import TuneOptions
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 # The public names by module; a module is imported when one of its names is first used.
 MODULES = {
     "apps": ("App", "Finetune", "Mnist", "Recommender", "Regression", "Text"),
+    "cli.explaining": ("explain",),
     "cli.main": ("main",),
     "cli.python": ("check_data", "export", "predict", "serve", "train", "tune"),
     "cli.python_scores": ("compare", "evaluate", "replay", "report"),
@@ -37,7 +39,7 @@ MODULES = {
     "evaluation.notebook": ("Report", "Run", "Scores", "Seeds", "Table"),
     "evaluation.options": ("CompareOptions", "ReplayOptions"),
     "exporting.options": ("ExportOptions",),
-    "inference.options": ("PredictOptions",),
+    "inference.options": ("ExplainOptions", "PredictOptions"),
     "serving.options": ("ServeOptions",),
     "training.options": ("TrainOptions",),
     "tuning.options": ("TuneOptions",),
@@ -47,6 +49,7 @@ __all__ = [
     "App",
     "CheckDataOptions",
     "CompareOptions",
+    "ExplainOptions",
     "ExportOptions",
     "Finetune",
     "Mnist",
@@ -67,6 +70,7 @@ __all__ = [
     "check_data",
     "compare",
     "evaluate",
+    "explain",
     "export",
     "main",
     "predict",

@@ -9,7 +9,7 @@ from cyclopts import App, Parameter
 
 import apps
 from apps.options import CommonOptions
-from cli import output, reports, runs, tools, training
+from cli import explaining, output, reports, runs, tools, training
 from cli.options import (
     CHECK_DATA,
     CHECK_DISTRIBUTE,
@@ -130,6 +130,7 @@ def _add_run_commands(cli: App, app_class: type[apps.App] | None, usage: str) ->
     """Add the commands that take a run; those of an app take only its runs."""
     _add_score_commands(cli, app_class, usage)
     _add_use_commands(cli, app_class, usage)
+    explaining.add_command(cli, app_class, usage)
 
 
 def _add_score_commands(cli: App, app_class: type[apps.App] | None, usage: str) -> None:

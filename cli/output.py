@@ -24,6 +24,7 @@ RUN_VERBS = (
     "report",
     "gate",
     "predict",
+    "explain",
     "export",
     "replay",
     "compare",
@@ -36,6 +37,7 @@ MEMORY_REMEDIES = {
     "check-distribute": "Take a smaller --batch-size, fewer --devices or a smaller model.",
     "check-data": "Take smaller data.",
     "predict": "Give fewer inputs at once.",
+    "explain": "Give fewer inputs at once.",
     "serve": "Lower --max-concurrency or --max-body, or serve fewer models.",
 }
 

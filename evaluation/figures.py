@@ -1,5 +1,6 @@
 """Figures of a run, as PNG files."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import matplotlib
@@ -26,19 +27,28 @@ class DrawnFigures(NamedTuple):
 
 
 def draw(run: Run, predictions: Any) -> DrawnFigures:
-    """Draw the learning curves and the figures of the task and the modality of a run.
+    """Draw the learning curves and the figures of the task and the modality of a run."""
 
-    Each has a caption with the name of the run.
-    """
-    fonts().missing.clear()
-    with matplotlib.rc_context(STYLE):
+    def figures() -> dict[str, Any]:
         columns = history.read(run.path / "history.csv")
-        figures = {
+        return {
             "learning_curves.png": _learning_curves(columns, run.manifest),
             **task_of(run).figures(predictions, run.splits, _target(run)),
             **threshold_figures.draw(task_of(run).class_scores(predictions, run.splits)),
             **modality_of(run).figures(run, predictions),
         }
+
+    return write(run, figures)
+
+
+def write(run: Run, make_figures: Callable[[], dict[str, Any]]) -> DrawnFigures:
+    """Draw figures in the style of all figures, and write them into the run directory.
+
+    Each has a caption with the name of the run.
+    """
+    fonts().missing.clear()
+    with matplotlib.rc_context(STYLE):
+        figures = make_figures()
         for name, figure in figures.items():
             caption(figure, _caption(run))
             with atomic_write(run.path / name) as temporary:

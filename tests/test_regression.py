@@ -424,9 +424,10 @@ def test_importance_finds_the_column_that_counts(tmp_path):
         Regression(data=f"csv:{path}", model="linear"),
         run_dir=tmp_path / "run", precision="float32", verbose=0,
     )  # fmt: skip
-    names, rises = judged.importance(run)
-    assert names == ["x", "noise"]
-    assert rises[0].min() > 3 > 0.1 > np.abs(rises[1]).max()
+    found = judged.importance(run)
+    assert found.names == ["x", "noise"]
+    assert found.rises[0].min() > 3 > 0.1 > np.abs(found.rises[1]).max()
+    assert found.intervals[0, 0] > 3 > 0.1 > np.abs(found.intervals[1]).max()
 
 
 def test_the_export_takes_columns_by_name(exported):

@@ -8,7 +8,7 @@ import pytest
 from apps import Regression
 from data_checks.examine import examine
 from evaluation import report
-from evaluation.modalities.rows import MAX_PERMUTED_COLUMNS, importance
+from evaluation.explanations.permutation import MAX_PERMUTED_COLUMNS, importance
 from exporting.export import export
 from inference.predict import predict
 from training.train import train
@@ -69,7 +69,7 @@ def test_thousands_of_columns_take_seconds(columns, model, tmp_path):
     assert scores["test"]["rmse"] < 1.02 * scores["baselines"]["mean"]["rmse"]
     # 9,000 flags and numbers take a network of members longer: 19 seconds were measured.
     assert trained + judged < (25 if model == "tabm" and columns[1] else 15)
-    names, _ = importance(run)
+    names = importance(run).names
     assert len(names) == MAX_PERMUTED_COLUMNS
     assert {"n0", "n1"} & set(names)
     assert clock.passed("importance") < 30

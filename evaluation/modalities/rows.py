@@ -15,12 +15,10 @@ from apps.regression.matrices import RowMatrices
 from apps.regression.solvers import mean_and_deviation
 from apps.regression.trees import fit_trees
 from apps.ridge import ridge
+from evaluation.explanations.permutation import Importance, importance
 from evaluation.modalities.baselines import majority
 from evaluation.slices.cuts import Cut, by_category, by_number, by_time
 from evaluation.tasks import classification, regression
-from inference.model_outputs import compiled
-from pipelines.batches import MAX_INFERENCE_BATCH_SIZE
-from pipelines.examples import Examples
 from pipelines.files import atomic_write
 from pipelines.rows.preprocessing import PrepareColumns
 from pipelines.splits import Splits
@@ -30,11 +28,6 @@ from training.run import Run
 NAME: ModalityName = "row"
 RIDGE_PENALTY = 1e-3  # of the sum over all training examples
 MAX_LOGISTIC_EXAMPLES = 2_000_000  # training examples, which are in memory at once
-MAX_PERMUTED_ROWS = 30_000  # that permutation importance predicts, over all columns and repeats
-MAX_PERMUTED_COLUMNS = 100
-NUM_SCREENING_ROWS = 10  # test examples by which these columns are chosen among more
-MIN_PERMUTED_EXAMPLES = 50  # test examples whose columns are shuffled
-NUM_REPEATS = 3  # shuffles of each column
 NUM_SHOWN_COLUMNS = 20
 MAX_CATEGORIES = 250  # of a column; HistGradientBoosting accepts at most 255
 
@@ -131,17 +124,14 @@ def _titles(run: Run) -> dict[str, str]:
 
 def figures(run: Run, predictions: Any) -> dict[str, Any]:  # noqa: ARG001
     """Draw the permutation importance of columns, and write it to importance.csv."""
-    target = "" if run.manifest["labels"] else run.manifest["fields"].get("target", "")
-    names, rises = importance(run)
-    titles = _titles(run)
-    columns = [titles.get(name, name) for name in names]
-    _write_importance(run.path / "importance.csv", columns, rises)
-    return {"importance.png": _draw_importance(columns, rises, target)}
+    found, titles = importance(run), _titles(run)
+    columns = [titles.get(name, name) for name in found.names]
+    _write_importance(run.path / "importance.csv", columns, found.means)
+    return {"importance.png": draw_importance(run, columns, found)}
 
 
-def _write_importance(path: Path, columns: list[str], rises: np.ndarray) -> None:
+def _write_importance(path: Path, columns: list[str], means: np.ndarray) -> None:
     """Write the mean rise of each column, the most important column first."""
-    means = rises.mean(1)
     order = np.argsort(-means, kind="stable")
     with atomic_write(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as file:
         lines = csv.writer(file, lineterminator="\n")
@@ -149,83 +139,21 @@ def _write_importance(path: Path, columns: list[str], rises: np.ndarray) -> None
         lines.writerows([columns[k], f"{means[k]:.4f}"] for k in order)
 
 
-def importance(run: Run, seed: int = 0) -> tuple[list[str], np.ndarray]:
-    """Compute the permutation importance of columns.
-
-    It is the rise of the root mean squared error or the cross-entropy when one column of the test
-    examples is shuffled. Returns the names of the columns, and the rises [columns, repeats]. Of
-    many columns the MAX_PERMUTED_COLUMNS with the largest effect on a few predictions are shuffled.
-
-    References:
-        Breiman, Random Forests, 2001, section 10.
-
-    """
-    random, predict = np.random.default_rng(seed), compiled(run.model)
-    names = _influential_columns(run, predict, random)
-    test = run.splits.test
-    count = min(
-        len(test), max(MIN_PERMUTED_EXAMPLES, MAX_PERMUTED_ROWS // (NUM_REPEATS * len(names)))
-    )
-    sample = test.select(np.sort(random.permutation(len(test))[:count]))
-    loss = _loss(run, np.asarray(predict(sample.numpy().features)), sample)
-    shuffled = _permuted_outputs(predict, sample, names, NUM_REPEATS, random)
-    losses = [[_loss(run, output, sample) for output in outputs] for outputs in shuffled]
-    return names, np.array(losses) - loss
-
-
-def _influential_columns(run: Run, predict: Any, random: np.random.Generator) -> list[str]:
-    """Return all columns, or of many those that change the predictions of a few rows most."""
-    names = list(run.splits.test.columns)
-    if len(names) <= MAX_PERMUTED_COLUMNS:
-        return names
-    test = run.splits.test
-    sample = test.select(np.sort(random.permutation(len(test))[:NUM_SCREENING_ROWS]))
-    unshuffled = np.asarray(predict(sample.numpy().features))
-    shuffled = _permuted_outputs(predict, sample, names, 1, random)
-    changes = np.array([float(np.abs(output - unshuffled).mean()) for output in shuffled])
-    return [names[k] for k in np.sort(np.argsort(-changes, kind="stable")[:MAX_PERMUTED_COLUMNS])]
-
-
-def _permuted_outputs(
-    predict: Any, sample: Examples, names: list[str], repeats: int, random: np.random.Generator
-) -> Iterator[np.ndarray]:
-    """Shuffle each column in turn, and yield the model's outputs [repeats, rows, ...]."""
-    features, count = sample.numpy().features, len(sample)
-    columns_per_batch = max(1, MAX_INFERENCE_BATCH_SIZE // (repeats * count))
-    for start in range(0, len(names), columns_per_batch):
-        block = names[start : start + columns_per_batch]
-        copies = len(block) * repeats
-        tiled = {name: np.tile(matrix, (copies, 1)) for name, matrix in features.items()}
-        permuted = Examples.of(tiled, np.tile(sample.targets, copies), kinds=sample.kinds)
-        for index, name in enumerate(block):
-            column = permuted.columns[name][index * repeats * count :][: repeats * count]
-            for rows in np.split(column, repeats):
-                rows[:] = random.permutation(rows)
-        outputs = np.asarray(predict(permuted.features))
-        yield from outputs.reshape(len(block), repeats, count, *outputs.shape[1:])
-
-
-def _loss(run: Run, output: np.ndarray, sample: Examples) -> float:
-    known = (sample.targets, sample.weights)
-    if run.task == "classification":
-        return classification.metrics(classification.Predictions(output, *known))["loss"]
-    return regression.metrics(regression.Predictions(output, *known))["rmse"]
-
-
-def _draw_importance(columns: list[str], rises: np.ndarray, target: str) -> Any:
-    """Draw the most important columns; `target` is empty for classes."""
+def draw_importance(run: Run, columns: list[str], found: Importance) -> Any:
+    """Draw the most important columns with their intervals."""
     from evaluation.fonts import fonts
     from evaluation.style import FIRST, INK, few_ticks, pyplot
 
     names = [fonts().short(name) for name in columns]
-    means = rises.mean(1)
+    target = "" if run.manifest["labels"] else run.manifest["fields"].get("target", "")
+    means = found.means
     order = np.argsort(means, kind="stable")[-NUM_SHOWN_COLUMNS:]
     height = 0.28 * len(order) + 1
     figure, axis = pyplot.subplots(figsize=(6, height), layout="constrained")
     axis.barh(range(len(order)), means[order], color=FIRST)
     axis.set_yticks(range(len(order)), [names[k] for k in order], parse_math=False)
     for position, k in enumerate(order):
-        axis.plot(rises[k], [position] * rises.shape[1], ".", color=INK, markersize=3)
+        axis.plot(found.intervals[k], [position] * 2, color=INK, linewidth=1)
     unit = f"root mean squared error ({target})" if target else "cross-entropy (nats)"
     axis.set_xlabel(fonts().drawable(f"rise of the {unit}"), parse_math=False)
     title = "permutation importance: one column of the test examples shuffled"

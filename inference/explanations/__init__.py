@@ -10,7 +10,7 @@ from training.run import Run
 
 
 class Explainer(Protocol):
-    """The function that a modality's module defines."""
+    """The functions that a modality's module defines."""
 
     NAME: ModalityName
 
@@ -18,6 +18,11 @@ class Explainer(Protocol):
         self, run: Run, inputs: list[str], options: ExplainOptions, note: Note
     ) -> list[dict[str, Any]]:
         """Explain the answer for each input of the command line."""
+
+    def explain_values(
+        self, run: Run, values: Any, options: ExplainOptions, note: Note
+    ) -> list[dict[str, Any]]:
+        """Explain values of Python, such as a frame or a list; see `inference.predict`."""
 
 
 MODALITIES: tuple[Explainer, ...] = (images, rows, texts, ids)

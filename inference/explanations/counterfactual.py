@@ -48,8 +48,8 @@ def search(
 ) -> list[Counterfactual]:
     """Search for the least changes that turn an answer, at most MAX_SHOWN, the least first.
 
-    Each column takes values of training rows in turn, never an invented number; if no column alone turns the answer, pairs
-    of the columns that come closest do.
+    Each column takes values of training rows in turn, never an invented number; if no column
+    alone turns the answer, pairs of the columns that come closest do.
 
     Args:
         model: the model.
@@ -86,7 +86,7 @@ def _candidates(
 ) -> Iterator[Candidate]:
     """Yield values of training rows that differ from the row's own, with their distances."""
     place = model.places[name]
-    own, column = row[place.matrix][0, place.index], train.columns[name][train.rows]
+    own, column = row[place.matrix][0, place.column], train.columns[name][train.rows]
     if place.matrix == "texts":
         texts, counts = np.unique(column.astype("S"), return_counts=True)
         for text in texts[np.argsort(-counts, kind="stable")[:most]].tolist():
@@ -124,23 +124,36 @@ def _turned(
     outputs: np.ndarray,
     turns: Callable[[np.ndarray], np.ndarray],
 ) -> list[Counterfactual]:
-    found = [Counterfactual(changes[k], outputs[k]) for k in np.flatnonzero(turns(outputs))]
+    found = [
+        Counterfactual(changes[k], outputs[k]) for k in np.flatnonzero(turns(outputs)).tolist()
+    ]
     return sorted(found, key=lambda one: one.distance)
 
 
 def _pairs(
     candidates: Sequence[Candidate], closeness: np.ndarray
 ) -> Iterator[tuple[Candidate, Candidate]]:
-    """Pair the closest values of the columns that come closest."""
+    """Pair values of the columns that come closest: the closest ones, and others evenly spread.
+
+    The spread ones are for columns that have an effect only together.
+    """
     by_column: dict[str, list[tuple[float, Candidate]]] = {}
     for one, close in zip(candidates, closeness.tolist(), strict=True):
         by_column.setdefault(one.name, []).append((close, one))
     best = [
-        [one for _, one in sorted(values, key=lambda pair: -pair[0])[:MAX_PAIRED_VALUES]]
+        _closest_and_spread(values)
         for values in sorted(by_column.values(), key=lambda pairs: -max(p[0] for p in pairs))
     ]
     for first, second in itertools.combinations(best[:MAX_PAIRED_COLUMNS], 2):
         yield from itertools.product(first, second)
+
+
+def _closest_and_spread(values: list[tuple[float, Candidate]]) -> list[Candidate]:
+    """Return at most MAX_PAIRED_VALUES of a column's values, half of them the closest."""
+    half = MAX_PAIRED_VALUES // 2
+    closest = sorted(range(len(values)), key=lambda k: -values[k][0])[:half]
+    spread = np.linspace(0, len(values) - 1, half).round().astype(int).tolist()
+    return [values[k][1] for k in dict.fromkeys([*closest, *spread])]
 
 
 def _different_columns(found: Sequence[Counterfactual]) -> list[Counterfactual]:

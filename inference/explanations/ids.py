@@ -5,10 +5,22 @@ from typing import Any
 from apps.app import ModalityName
 from inference.inputs import Note, UnreadableError
 from inference.modalities import id_lists
+from inference.modalities.id_predictions import id_line
 from inference.options import ExplainOptions, PredictOptions
+from inference.values import as_list, is_table
 from training.run import Run
 
 NAME: ModalityName = "ids"
+
+
+def explain_values(
+    run: Run, values: Any, options: ExplainOptions, note: Note
+) -> list[dict[str, Any]]:
+    """Return the lists of users of Python, with the reasons for their items."""
+    if is_table(values):
+        raise UnreadableError("Received a table; expected a list of users.")
+    users = [id_line(value) for value in as_list(values, "a list of users")]
+    return explain(run, users, options, note)
 
 
 def explain(

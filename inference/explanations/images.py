@@ -1,5 +1,7 @@
 """Explain the answer for an image: effects of patches and pixels, and the nearest images."""
 
+import itertools
+import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +16,7 @@ from inference.inputs import Note
 from inference.modalities import images
 from inference.model_outputs import compiled
 from inference.options import ExplainOptions
+from inference.values import as_paths, numbered
 from pipelines.images.decoding import decode_all
 from pipelines.images.file_bytes import read_image_content
 from training.run import Run
@@ -59,6 +62,20 @@ def explain(
     return [
         one if "error" in one else explainer.explain(one.pop("input"), one) for one in predictions
     ]
+
+
+def explain_values(
+    run: Run, values: Any, options: ExplainOptions, note: Note
+) -> list[dict[str, Any]]:
+    """Explain an array of images, or image files."""
+    if not hasattr(values, "ndim"):
+        paths = as_paths(values, "an array of images, or image files")
+        return explain(run, paths, options, note)
+    with tempfile.TemporaryDirectory() as folder:
+        paths = images.write_pixels(values, Path(folder))
+        return numbered(
+            explain(run, paths, options, note), range(min(len(paths), MAX_EXPLAINED_IMAGES))
+        )
 
 
 def read_pixels(run: Run, name: str) -> np.ndarray:
@@ -120,8 +137,8 @@ class ImageExplainer:
         rows, columns = (np.round(one).astype(int) for one in edges)
         mean = pixels.reshape(-1, pixels.shape[-1]).mean(0).round().astype(pixels.dtype)
         covered = [pixels]
-        for top, bottom in zip(rows, rows[1:], strict=False):
-            for left, right in zip(columns, columns[1:], strict=False):
+        for top, bottom in itertools.pairwise(rows):
+            for left, right in itertools.pairwise(columns):
                 covered.append(pixels.copy())
                 covered[-1][top:bottom, left:right] = mean
         scores = score.of(self.outputs(np.stack(covered)))

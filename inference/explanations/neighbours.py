@@ -28,9 +28,7 @@ class Neighbours(NamedTuple):
     distances: np.ndarray
 
 
-def nearest(
-    embed: Callable[[Any], np.ndarray], inputs: np.ndarray, train: Examples
-) -> Neighbours:
+def nearest(embed: Callable[[Any], np.ndarray], inputs: np.ndarray, train: Examples) -> Neighbours:
     """Find the nearest training examples.
 
     Args:

@@ -40,7 +40,7 @@ def occlusion(model: RowModel, row: Features, score: Score, train: Examples) -> 
         for index, name in enumerate(block):
             place = model.places[name]
             rows = slice(index * count, (index + 1) * count)
-            replace_cells(changed, place, cells[place.matrix][:, place.index], rows)
+            replace_cells(changed, place, cells[place.matrix][:, place.column], rows)
         scores = score.of(model.outputs(changed)).reshape(len(block), count)
         effects[start : start + len(block)] = before - scores.mean(1)
     return effects

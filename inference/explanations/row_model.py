@@ -22,7 +22,7 @@ class Place(NamedTuple):
     """Where a column lies in packed features."""
 
     matrix: str
-    index: int
+    column: int
 
 
 class RowModel:
@@ -118,4 +118,4 @@ def repeated(features: Features, times: int) -> Features:
 
 def replace_cells(features: Features, place: Place, values: Any, rows: Any = slice(None)) -> None:
     """Write cells of one column in place."""
-    features[place.matrix][rows, place.index] = values
+    features[place.matrix][rows, place.column] = values

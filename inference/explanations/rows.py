@@ -15,6 +15,7 @@ from inference.modalities import rows
 from inference.named_outputs import name_outputs
 from inference.options import ExplainOptions, kept_columns
 from inference.tasks import task_named
+from inference.values import as_paths, is_table, predict_table
 from pipelines.examples import Examples
 from training.run import Run
 
@@ -49,6 +50,16 @@ def explain(
     return explained
 
 
+def explain_values(
+    run: Run, values: Any, options: ExplainOptions, note: Note
+) -> list[dict[str, Any]]:
+    """Explain the rows of a table of Python, or of files."""
+    if not is_table(values):
+        paths = as_paths(values, "a data frame, a list of dicts, or CSV files")
+        return explain(run, paths, options, note)
+    return predict_table(values, lambda inputs, note: explain(run, inputs, options, note), note)
+
+
 def _explain_row(model: RowModel, row: Features, answer: str, keep: list[str]) -> dict[str, Any]:
     train = model.run.splits.train
     output = model.outputs(row)
@@ -74,7 +85,7 @@ def _effects(model: RowModel, row: Features, score: Score, train: Examples) -> d
     by_occlusion = occlusion(model, row, score, train)
     found, reason = _gradients(model, row, score, train)
     cells = model.cells(row)
-    columns = [
+    columns: list[dict[str, Any]] = [
         {"column": title, "value": cells[title], "occlusion": float(effect)}
         for title, effect in zip(model.titles.values(), by_occlusion, strict=True)
     ]
@@ -90,7 +101,7 @@ def _effects(model: RowModel, row: Features, score: Score, train: Examples) -> d
         }
     replaced = min(num_replacements(len(columns)), len(train))
     return {
-        "columns": sorted(columns, key=lambda one: -abs(float(one["occlusion"] or 0))),
+        "columns": sorted(columns, key=lambda one: -abs(one["occlusion"])),
         "methods": {"occlusion": {"replacements": replaced}, "integrated_gradients": method},
     }
 

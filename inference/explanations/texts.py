@@ -1,6 +1,8 @@
 """Explain the answer for a text: effects of words, and the nearest training texts."""
 
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,8 @@ from inference.modalities import texts
 from inference.named_outputs import name_outputs
 from inference.options import ExplainOptions
 from inference.tasks import task_named
+from inference.values import TABLE_FILE, as_list, is_table, note_of_rows
+from pipelines import frames
 from training.run import Run
 
 NAME: ModalityName = "text"
@@ -33,7 +37,26 @@ def explain(
 ) -> list[dict[str, Any]]:
     """Explain each text, or each text of a file."""
     column = run.manifest["reading"]["column"]
-    found = [text for word in inputs for text in texts.read(word, column, note)]
+    return _explain_texts(run, [t for word in inputs for t in texts.read(word, column, note)], note)
+
+
+def explain_values(
+    run: Run, values: Any, options: ExplainOptions, note: Note
+) -> list[dict[str, Any]]:
+    """Explain a list of texts and Paths of files, or the texts of a table."""
+    if is_table(values):
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / TABLE_FILE
+            numbers = frames.write_table(values, path).tolist()
+            return explain(run, [str(path)], options, note_of_rows(note, numbers))
+    found: list[str] = []
+    column = run.manifest["reading"]["column"]
+    for value in as_list(values, "a list of texts, or a data frame"):
+        found += texts.read(str(value), column, note) if isinstance(value, Path) else [value]
+    return _explain_texts(run, found, note)
+
+
+def _explain_texts(run: Run, found: list[str], note: Note) -> list[dict[str, Any]]:
     if len(found) > MAX_EXPLAINED_TEXTS:
         note(f"only the first {MAX_EXPLAINED_TEXTS} of {len(found):,} texts are explained")
         found = found[:MAX_EXPLAINED_TEXTS]
@@ -57,11 +80,11 @@ def _explain_text(run: Run, text: str) -> dict[str, Any]:
     explained = []
     for number in chosen:
         score, effects = class_score(run, number), effects_on(outputs, number)
-        words = [
+        words: list[dict[str, Any]] = [
             {"word": piece, "position": position, "occlusion": float(effect)}
             for position, (piece, effect) in enumerate(zip(pieces, effects, strict=True))
         ]
-        words.sort(key=lambda one: -abs(float(one["occlusion"])))
+        words.sort(key=lambda one: -abs(one["occlusion"]))
         value = float(score.of(outputs[:1])[0])
         explained.append({"about": score.title, "value": value, "words": words})
     return {

@@ -186,11 +186,17 @@ def predict_values(run: Run, values: Any, note: Note) -> Predictions:
     if not hasattr(values, "ndim"):
         return predict(run, as_paths(values, "an array of images, or image files"), note)
     with tempfile.TemporaryDirectory() as folder:
-        paths = []
-        for number, image in enumerate(pixel_arrays.pixels("images", values)):
-            paths.append(str(Path(folder) / f"{number}.png"))
-            Path(paths[-1]).write_bytes(tf.io.encode_png(image).numpy())
+        paths = write_pixels(values, Path(folder))
         return numbered(predict(run, paths, note), range(len(paths)))
+
+
+def write_pixels(values: Any, folder: Path) -> list[str]:
+    """Write an array of images as PNG files; return their paths."""
+    paths = []
+    for number, image in enumerate(pixel_arrays.pixels("images", values)):
+        paths.append(str(folder / f"{number}.png"))
+        Path(paths[-1]).write_bytes(tf.io.encode_png(image).numpy())
+    return paths
 
 
 def _predict_block(run: Run, names: list[str]) -> list[dict[str, Any]]:
