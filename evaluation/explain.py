@@ -11,7 +11,7 @@ from inference.options import ExplainOptions
 from inference.values import is_column
 from training.run import Run, write_json
 
-FILE = "explanation.json"
+FILE, FOLDER = "explanation.json", "explanation"
 DEFAULT_OPTIONS = ExplainOptions()
 
 
@@ -29,7 +29,7 @@ def explain_model(run: Run) -> dict[str, Any]:
 
     def make() -> dict[str, Any]:
         found.append(explainer_of(run).explain(run))
-        return found[0].figures
+        return _in_folder(run, found[0].figures)
 
     drawn = figures.write(run, make)
     content = {
@@ -77,12 +77,21 @@ def explain_values(
     return answer_explainer_of(run).explain_values(run, values, options, note)
 
 
+def _in_folder(run: Run, drawn: dict[str, Any]) -> dict[str, Any]:
+    """Return the figures with the names of files in the folder of explanations, which exists."""
+    if drawn:
+        (run.path / FOLDER).mkdir(exist_ok=True)
+    return {f"{FOLDER}/{name}": figure for name, figure in drawn.items()}
+
+
 def _draw(run: Run, explained: list[dict[str, Any]], note: Note) -> None:
     """Write the figures of the explained inputs, if their modality has any."""
     from evaluation import figures
     from evaluation.explanations import explainer_of
 
-    drawn = figures.write(run, lambda: explainer_of(run).answer_figures(run, explained))
+    drawn = figures.write(
+        run, lambda: _in_folder(run, explainer_of(run).answer_figures(run, explained))
+    )
     for name in drawn.names:
         note(f"figure {run.path / name}")
     for line in drawn.notes:

@@ -254,7 +254,8 @@ def test_explain_without_inputs_writes_the_explanation(table_run, run_cli):
     )
     for name in content["pictures"]:
         assert (table_run.path / name).stat().st_size > 1000
-    assert {"partial_dependence.png", "interactions.png", "surrogate.png"} <= {*content["pictures"]}
+    names = ("importance", "partial_dependence", "interactions", "surrogate")
+    assert content["pictures"] == [f"explanation/{name}.png" for name in names]
 
 
 @pytest.mark.parametrize(
@@ -317,9 +318,9 @@ def test_trees_have_no_gradients(tmp_path):
     assert found["columns"][0]["occlusion"] > 2
 
 
-def test_explain_images(run, write_image, tmp_path, run_cli):
+def test_explain_images(copied, write_image, tmp_path, run_cli):
     path = write_image(tmp_path / "one.png")
-    status, out, err = run_cli("mnist", "explain", run.path, path, tmp_path / "no.png", "--json")
+    status, out, err = run_cli("mnist", "explain", copied.path, path, tmp_path / "no.png", "--json")
     assert status == 1
     assert "no.png" in err
     first, second = json.loads(out)["explanations"]
@@ -330,7 +331,7 @@ def test_explain_images(run, write_image, tmp_path, run_cli):
     method = first["methods"]["integrated_gradients"]
     gap = first["score"]["value"] - method["score_of_baseline"]
     assert total == pytest.approx(gap, rel=0.012, abs=2e-3)
-    assert (run.path / "explained.png").exists()
+    assert (copied.path / "explanation" / "explained.png").exists()
 
 
 def test_explain_texts_and_users(tiny_run):

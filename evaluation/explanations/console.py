@@ -46,11 +46,11 @@ def _heading(one: dict[str, Any]) -> Iterator[str]:
 def answer(prediction: dict[str, Any]) -> str:
     """Return a prediction in words."""
     if "value" in prediction:
-        return number(prediction["value"])
-    if "classes" in prediction:
-        chosen = (f"{row['class']} {row['probability']:.1%}" for row in prediction["classes"])
-        return ", ".join(chosen) or "none"
-    return f"{prediction['class']} {prediction['probability']:.1%}"
+        return number_signed(prediction["value"])
+    if "class" in prediction:
+        return f"{prediction['class']} {prediction['probability']:.1%}"
+    chosen = (f"{row['class']} {row['probability']:.1%}" for row in prediction["classes"])
+    return ", ".join(chosen) or "none"
 
 
 def _print_effects(one: dict[str, Any]) -> None:

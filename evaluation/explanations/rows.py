@@ -35,7 +35,7 @@ def explain(run: Run) -> Explanation:
         "interactions": _interactions(model, pairs, scores),
         "surrogate": _surrogate(model, tree),
     }
-    figures = {"explanation_importance.png": row_figures.importance(model, found)}
+    figures = {"importance.png": row_figures.importance(model, found)}
     if curves:
         figures["partial_dependence.png"] = row_figures.curves(model, curves)
     if pairs:

@@ -51,7 +51,7 @@ def explain(run: Run) -> Explanation:
         for side, words in sides.items()
         if words
     ]
-    figures = {"words_of_classes.png": _draw(ranked)} if _has_words(ranked) else {}
+    figures = {"words.png": _draw(ranked)} if _has_words(ranked) else {}
     if not figures:
         lines.append(f"no word is in at least {MIN_OCCURRENCES} of {num_texts} test texts")
     return Explanation(content, figures, lines)

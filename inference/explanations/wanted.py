@@ -92,6 +92,6 @@ def _number(run: Run, wanted: str, output: np.ndarray) -> Wanted | str:  # noqa:
         return f"the answer is {match[1]}{bound:g} already."
     return Wanted(
         f"{match[1]}{bound:g}",
-        lambda outputs: compare(outputs.reshape(len(outputs)), bound),
-        lambda outputs: sign * outputs.reshape(len(outputs)),
+        lambda outputs: compare(outputs.reshape(len(outputs), -1)[:, 0], bound),
+        lambda outputs: sign * outputs.reshape(len(outputs), -1)[:, 0],
     )
