@@ -7,8 +7,10 @@ from typing import Any
 from apps.app import App
 from apps.metrics import VALIDATION, metric
 from evaluation.coverage import coverage_findings
+from evaluation.drift import drift_findings
 from evaluation.finding import Finding
 from evaluation.intervals import wilson
+from evaluation.label_noise import label_noise_findings
 from evaluation.paired_comparison import decisive_metrics
 from evaluation.remarks import LOSES, advice
 from evaluation.rounding import amount, rounded
@@ -50,6 +52,8 @@ def findings(
         *_of_small_gain(verdict),
         *_of_confidence(scores.get("calibration", {})),
         *coverage_findings(scores.get("coverage")),
+        *drift_findings(scores.get("drift")),
+        *label_noise_findings(scores.get("label_noise")),
     ]
 
 

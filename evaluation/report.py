@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from apps.metrics import metric
-from evaluation import coverage, history, seed_findings, test_set_ledger
+from evaluation import coverage, drift, history, seed_findings, test_set_ledger
 from evaluation.discrimination import discrimination
 from evaluation.findings import findings
+from evaluation.label_noise import label_noise
 from evaluation.modalities import modality_of
 from evaluation.modalities.baselines import NOISE_FLOOR
 from evaluation.paired_comparison import Comparisons, compare
@@ -35,11 +36,13 @@ def score(run: Run, predictions: Any = None, baselines: Baselines | None = None)
     these scores, or "". `comparisons` holds the gain over each baseline in each metric, with its
     95 % interval and p-value; `verdict` says whether the model is better than the best baseline,
     and `findings` what else a user should know. `calibration` is about predicted probabilities,
-    and `discrimination` about how well they rank examples.
+    and `discrimination` about how well they rank examples. `drift` compares the test examples
+    with the training examples, and `label_noise` counts test labels that the model contradicts.
 
     `predictions` and `baselines` may be given, if they are known already.
     """
     predictions = task_of(run).predict_test_set(run) if predictions is None else predictions
+    drift.write_reference(run, predictions)
     return _write(run, _scores(run, predictions, baselines), _count_other_runs(run))
 
 
@@ -61,6 +64,7 @@ def evaluate(run: Run) -> dict[str, Any]:
     drawn = figures.draw(run, predictions)
     scores = _scores(run, predictions) | {"figures": drawn.names}
     scores = _write(run, scores, _count_other_runs(run))
+    drift.write_reference(run, predictions)
     files.write(run, scores, drawn.names)
     return scores | {"pictures": drawn.names, "picture_notes": drawn.notes}
 
@@ -96,6 +100,8 @@ def _scores(run: Run, predictions: Any, known: Baselines | None = None) -> dict[
         ],
         "calibration": _calibration(run, predictions),
         "coverage": _coverage(run, predictions),
+        "drift": drift.of_run(run),
+        "label_noise": _label_noise(run, predictions),
         "discrimination": discrimination(task, predictions, baselines, run.splits),
         "slices": slices.of_run(run, predictions),
         "examples": len(predictions.target),
@@ -116,6 +122,12 @@ def _calibration(run: Run, predictions: Any) -> dict[str, Any]:
         "temperature": temperature,
         "before": {name: before[name] for name in ("brier", "ece")},
     }
+
+
+def _label_noise(run: Run, predictions: Any) -> dict[str, Any]:
+    if run.task != "classification":
+        return {}
+    return label_noise(predictions.probabilities, predictions.target)
 
 
 def _coverage(run: Run, predictions: Any) -> dict[str, Any] | None:

@@ -190,3 +190,36 @@ def test_flag_of_the_command(run_cli, tmp_path):
     assert "Labels that cross-validated models contradict" in Path("data-report.html").read_text()
     assert (tmp_path / "list.csv").read_text().count("label errors") == finding["count"]
     assert "label errors" not in run_cli(*arguments)[1]
+
+
+def test_evaluation_finds_labels_that_a_sure_model_contradicts():
+    from evaluation.label_noise import label_noise, label_noise_findings
+
+    found = dict.fromkeys((0, 0.05), 0)
+    for rate in found:
+        for seed in range(20):
+            probabilities, _, given = held_out(1000, 10, rate, seed)
+            (*findings,) = label_noise_findings(label_noise(probabilities, given))
+            found[rate] += [one.kind for one in findings] == ["label_errors"]
+    assert found[0] == 0
+    assert found[0.05] >= 15
+
+
+def test_weak_and_constant_models_are_no_judges_of_labels():
+    from evaluation.label_noise import label_noise, label_noise_findings
+
+    random = np.random.default_rng(0)
+    rare = (random.random(1000) < 0.05).astype(int)
+    constant = np.tile([0.95, 0.05], (1000, 1))
+    guesses = random.dirichlet([0.1] * 5, 1000)
+    # A calibrated model of classes that overlap.
+    chances = np.clip(random.beta(1, 2, 2000), 0.001, 0.999)
+    overlap = (random.random(2000) < chances).astype(int)
+    for probabilities, target in (
+        (constant, rare),
+        (guesses, random.integers(0, 5, 1000)),
+        (np.stack([1 - chances, chances], 1), overlap),
+        (constant[:3], rare[:3]),
+    ):
+        assert list(label_noise_findings(label_noise(probabilities, target))) == []
+    assert list(label_noise_findings(None)) == []

@@ -11,6 +11,7 @@ SCORE_KEYS = (
     *("verdict", "findings", "test", "intervals", "units", "examples", "weight", "baselines"),
     *("comparisons", "training_seconds", "baseline_seconds", "blend", "test_set", "calibration"),
     "coverage",
+    "drift",
     "discrimination",
     "seeds",
     "slices",

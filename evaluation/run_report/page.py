@@ -10,6 +10,7 @@ from evaluation.outcomes import TITLES
 from evaluation.run_report import (
     coverage,
     discrimination,
+    drift,
     probabilities,
     seed_paragraph,
     slices,
@@ -75,6 +76,7 @@ def page(content: dict[str, Any], pictures: dict[str, bytes]) -> str:
             *probabilities.section(content.get("calibration")),
             *coverage.section(content.get("coverage"), bool(content["data"]["labels"])),
             *discrimination.section(content.get("discrimination")),
+            *drift.section(content.get("drift")),
             *slices.section(content.get("slices")),
             *_tables(content["tables"]),
             *_figures(content["figures"], pictures),

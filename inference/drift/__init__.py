@@ -1,0 +1,1 @@
+"""Drift: how inputs differ from the training examples."""
