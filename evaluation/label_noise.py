@@ -12,7 +12,7 @@ MIN_EXAMPLES = 200
 MIN_MISTAKES = 3  # in the surest quarter
 MIN_HALF, MIN_QUARTER = 0.02, 0.015  # lower ends of the intervals of both shares
 MAX_HALF = 0.15  # a model that is wrong more often is no judge of labels
-MIN_RATIO = 0.75  # of the share in the quarter to that in the half
+MIN_RATIO = 0.75  # of the share in the quarter to the mistakes in the half
 
 
 def label_noise(probabilities: np.ndarray, target: np.ndarray) -> dict[str, Any]:
@@ -21,24 +21,23 @@ def label_noise(probabilities: np.ndarray, target: np.ndarray) -> dict[str, Any]
     A label is contradicted if the model predicts another class, and gives the label less than half
     of the probability that its class has in the test set. The mistakes of a model become rarer
     with its confidence; wrong labels do not. `surest` has the shares in the surest half and
-    quarter with their 95 % intervals.
+    quarter with their 95 % intervals, and the share of all mistakes.
     """
     frequency = np.bincount(target, minlength=probabilities.shape[1]) / max(1, len(target))
     given = probabilities[np.arange(len(target)), target]
     contradicted = (probabilities.argmax(1) != target) & (given < frequency[target] / 2)
-    ordered = contradicted[np.argsort(-probabilities.max(1), kind="stable")]
+    order = np.argsort(-probabilities.max(1), kind="stable")
+    ordered, mistakes = contradicted[order], (probabilities.argmax(1) != target)[order]
     surest = {}
-    for name, part in (
-        ("half", ordered[: len(target) // 2]),
-        ("quarter", ordered[: len(target) // 4]),
-    ):
-        if len(part):
-            share = float(part.mean())
+    for name, count in (("half", len(target) // 2), ("quarter", len(target) // 4)):
+        if count:
+            share = float(ordered[:count].mean())
             surest[name] = {
-                "examples": len(part),
-                "contradicted": int(part.sum()),
+                "examples": count,
+                "contradicted": int(ordered[:count].sum()),
                 "share": share,
-                "interval": list(wilson(share, len(part))),
+                "interval": list(wilson(share, count)),
+                "mistakes": float(mistakes[:count].mean()),
             }
     return {"examples": len(target), "surest": surest}
 
@@ -52,8 +51,8 @@ def label_noise_findings(found: Mapping[str, Any] | None) -> Iterator[Finding]:
         quarter["contradicted"] >= MIN_MISTAKES
         and half["interval"][0] >= MIN_HALF
         and quarter["interval"][0] >= MIN_QUARTER
-        and half["share"] <= MAX_HALF
-        and quarter["share"] >= MIN_RATIO * half["share"]
+        and half["mistakes"] <= MAX_HALF
+        and quarter["share"] >= MIN_RATIO * half["mistakes"]
     ):
         low, high = half["interval"]
         yield Finding(
