@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from cli.explaining import explain
     from cli.main import main
     from cli.python import check_data, export, predict, serve, train, tune
-    from cli.python_scores import compare, evaluate, replay, report
+    from cli.python_scores import compare, evaluate, learning_curve, replay, report
     from data_checks.options import CheckDataOptions
     from evaluation.notebook import Report, Run, Scores, Seeds, Table
     from evaluation.options import CompareOptions, ReplayOptions
@@ -34,7 +34,7 @@ MODULES = {
     "cli.explaining": ("explain",),
     "cli.main": ("main",),
     "cli.python": ("check_data", "export", "predict", "serve", "train", "tune"),
-    "cli.python_scores": ("compare", "evaluate", "replay", "report"),
+    "cli.python_scores": ("compare", "evaluate", "learning_curve", "replay", "report"),
     "data_checks.options": ("CheckDataOptions",),
     "evaluation.notebook": ("Report", "Run", "Scores", "Seeds", "Table"),
     "evaluation.options": ("CompareOptions", "ReplayOptions"),
@@ -72,6 +72,7 @@ __all__ = [
     "evaluate",
     "explain",
     "export",
+    "learning_curve",
     "main",
     "predict",
     "replay",

@@ -17,6 +17,7 @@ from cli.options import (
     EXPORT,
     FLAGS,
     GATE,
+    LEARNING_CURVE,
     OUTPUT,
     PREDICT,
     REPLAY,
@@ -28,7 +29,7 @@ from cli.options import (
     TuneFlags,
 )
 from cli.tools import RunDirectory
-from evaluation.options import GateOptions, ReplayOptions
+from evaluation.options import GateOptions, LearningCurveOptions, ReplayOptions
 from exporting.options import ExportOptions
 from inference.options import PredictOptions
 from training.options import CheckDistributeOptions
@@ -157,6 +158,21 @@ def _add_score_commands(cli: App, app_class: type[apps.App] | None, usage: str) 
         """Write the report of a run, by which people decide: a page, a model card, JSON."""
         with output.output(printed.json) as emit:
             emit(reports.report(app_class or runs.app_of(run), run, options))
+
+    @cli.command(usage=f"{usage} learning-curve RUN [OPTIONS]")
+    def learning_curve(
+        run: RunDirectory,
+        *,
+        options: Annotated[LearningCurveOptions, FLAGS] = LEARNING_CURVE,
+        printed: Annotated[OutputFlags, FLAGS] = OUTPUT,
+    ) -> None:
+        """Train on parts of the training examples, and say what twice as many would bring.
+
+        It takes about three times the seconds of the run's training.
+        """
+        with output.output(printed.json) as emit:
+            app, verbose = app_class or runs.app_of(run), output.verbosity(printed.json)
+            emit(reports.learning_curve(app, run, options, verbose=verbose))
 
     @cli.command(usage=f"{usage} gate RUN --require CONDITIONS [OPTIONS]")
     def gate(

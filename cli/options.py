@@ -7,7 +7,7 @@ from cyclopts import Parameter
 
 from apps.options import CommonOptions
 from data_checks.options import CheckDataOptions
-from evaluation.options import CompareOptions, GateOptions, ReplayOptions
+from evaluation.options import CompareOptions, GateOptions, LearningCurveOptions, ReplayOptions
 from exporting.options import ExportOptions
 from inference.options import PredictOptions
 from serving.options import ServeOptions
@@ -63,4 +63,4 @@ OUTPUT, COMMON = OutputFlags(), CommonOptions()
 TRAIN, TUNE, CHECK_DATA = TrainFlags(), TuneFlags(), CheckDataFlags()
 CHECK_DISTRIBUTE, EXPORT, PREDICT = CheckDistributeOptions(), ExportOptions(), PredictOptions()
 SERVE, REPLAY, COMPARE = ServeOptions(), ReplayOptions(), CompareOptions()
-GATE = GateOptions()
+GATE, LEARNING_CURVE = GateOptions(), LearningCurveOptions()

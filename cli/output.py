@@ -22,6 +22,7 @@ APP_VERBS = ("train", "tune", "check-data", "check-distribute")
 RUN_VERBS = (
     "evaluate",
     "report",
+    "learning-curve",
     "gate",
     "predict",
     "explain",

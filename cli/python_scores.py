@@ -10,7 +10,7 @@ from apps.options import CommonOptions
 from cli import reports
 from cli.python import load_run
 from cli.runs import app_of
-from evaluation.options import CompareOptions, ReplayOptions
+from evaluation.options import CompareOptions, LearningCurveOptions, ReplayOptions
 
 if TYPE_CHECKING:
     from evaluation.notebook import Report, Run, Scores, Table
@@ -65,6 +65,36 @@ def report(run: "Run | Path | str", **options: Any) -> "Report":
     path = Path(run) if isinstance(run, str | Path) else run.path
     with contextlib.redirect_stdout(io.StringIO()):
         return Report(reports.report(app_of(path), path, CommonOptions(**options)))
+
+
+def learning_curve(
+    run: "Run | Path | str",
+    options: LearningCurveOptions | None = None,
+    *,
+    verbose: int = 2,
+    **changes: Any,
+) -> dict[str, Any]:
+    """Train on parts of a run's training examples, and say what twice as many would bring.
+
+    Args:
+        run: the run, or its directory.
+        options: number of fits.
+        verbose: 0 silent, 1 a progress bar, 2 a line an epoch.
+        **changes: fields of `options`, such as `fits=3`.
+
+    Returns:
+        `points`, the measured scores; `doubled`, the forecast; `text`, the answer in words.
+
+    Example:
+        athanor.learning_curve(run)["text"]
+
+    """
+    options = dataclasses.replace(options or LearningCurveOptions(), **changes)
+    path = Path(run) if isinstance(run, str | Path) else run.path
+    with contextlib.ExitStack() as stack:
+        if not verbose:
+            stack.enter_context(contextlib.redirect_stdout(io.StringIO()))
+        return reports.learning_curve(app_of(path), path, options, verbose=verbose)
 
 
 def replay(

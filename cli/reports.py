@@ -1,4 +1,4 @@
-"""The verb `report`: on a run, on the runs of several targets, and on those of several seeds."""
+"""The verbs `report` and `learning-curve`: on a run, or on a group of runs."""
 
 from pathlib import Path
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 import apps
 from apps.options import CommonOptions
 from cli import runs
+from evaluation.options import LearningCurveOptions
 
 
 def report(app: type[apps.App], path: Path, options: CommonOptions) -> dict[str, Any]:
@@ -19,6 +20,24 @@ def report(app: type[apps.App], path: Path, options: CommonOptions) -> dict[str,
         reports = {target: _report(run) for target, run in group.runs.items()}
         return {"run": str(path), "targets": reports}
     return _report(runs.checked_run(app, path, options))
+
+
+def learning_curve(
+    app: type[apps.App], path: Path, options: LearningCurveOptions, *, verbose: int = 2
+) -> dict[str, Any]:
+    """Measure the learning curve of a run, draw it, and say what twice the examples would bring."""
+    run = runs.load(app, path, options)
+    from evaluation import learning_curve as curve
+    from evaluation.learning_curve_text import FIGURE
+    from evaluation.run_report import files
+    from evaluation.run_report import learning_curve as section
+
+    content = curve.learning_curve(run, options.fits, verbose=verbose)
+    section.draw(run, content)
+    files.rewrite(run)
+    print(content["text"])
+    print(f"figure  {runs.short(run.path / FIGURE)}")
+    return {"run": str(run.path), **content}
 
 
 def _report(run: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Options of `compare`, `gate` and `replay`."""
+"""Options of `compare`, `gate`, `learning-curve` and `replay`."""
 
 import dataclasses
 from pathlib import Path
@@ -29,3 +29,11 @@ class ReplayOptions(CommonOptions):
 
     run_dir: Path | None = None
     """A new or empty directory for the second run, which is removed by default."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LearningCurveOptions(CommonOptions):
+    """How exactly `learning-curve` measures."""
+
+    fits: int = 2
+    """Models of each size; more narrow the interval and take as many times as long."""

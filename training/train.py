@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -36,6 +36,7 @@ def train(
     callbacks: Sequence[keras.callbacks.Callback] = (),
     verbose: int = 2,
     time_record: dict[str, Any] | None = None,
+    part: Callable[[Splits], Splits] | None = None,
     **changes: Any,
 ) -> Run:
     """Train an app and return its run.
@@ -51,6 +52,7 @@ def train(
         callbacks: further Keras callbacks; one may raise StopTrainingError to stop.
         verbose: 0 silent, 1 a progress bar, 2 a line an epoch.
         time_record: `time_limit` of a run.json, whose training is repeated without a clock.
+        part: takes a part of the training examples; the run cannot load its data again.
         **changes: fields of `options` with other values.
 
     Raises:
@@ -64,6 +66,7 @@ def train(
     started = time.perf_counter()
     options = dataclasses.replace(options, **changes)
     splits = _load_splits(app, fold, options)
+    splits = part(splits) if part else splits
     strategy = distribution.make_strategy(options.strategy, options.devices)
     distribution.batch_size(app, len(splits.train), strategy.num_replicas_in_sync)
     checkpoint = resume.find_checkpoint(options.run_dir)

@@ -3,6 +3,7 @@
 from typing import Any
 
 import apps
+from evaluation import learning_curve_text
 from evaluation.run_report import public
 from training.run import Run
 
@@ -37,6 +38,7 @@ def report_content(run: Run, scores: dict[str, Any], figures: list[str]) -> dict
         **{key: scores[key] for key in SCORE_KEYS if key in scores},
         "tables": {name: scores[name] for name in scores["tables"]},
         "figures": figures,
+        "learning_curve": learning_curve_text.read(run),
         "data": _data(run),
         "settings": {"given": public.fields(run.app), "chosen": manifest.get("chosen", {})},
         "training": _training(manifest),

@@ -3,6 +3,7 @@
 from typing import Any
 
 from evaluation import scores_file
+from evaluation.learning_curve_text import FIGURE
 from evaluation.run_report import card, page
 from evaluation.run_report.content import report_content
 from training.run import SCORES, Run, as_json, write_text
@@ -14,7 +15,8 @@ FILES = {"report": PAGE, "card": CARD, "json": CONTENT}
 def write(run: Run, scores: dict[str, Any], figures: list[str]) -> dict[str, Any]:
     """Write the three files, each whole or not at all, and return the content of report.json."""
     content = report_content(run, scores, figures)
-    pictures = {name: (run.path / name).read_bytes() for name in figures}
+    shown = [*figures, *([FIGURE] if content["learning_curve"] else [])]
+    pictures = {name: (run.path / name).read_bytes() for name in shown}
     texts = {
         CARD: card.card(content),
         CONTENT: as_json(content),

@@ -1,6 +1,5 @@
 """The report page: one HTML file that loads nothing from other hosts and runs no script."""
 
-import base64
 import html
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -11,11 +10,12 @@ from evaluation.run_report import (
     coverage,
     discrimination,
     drift,
+    learning_curve,
     probabilities,
     seed_paragraph,
     slices,
 )
-from evaluation.run_report.tables import table
+from evaluation.run_report.tables import picture, table
 
 FIGURES = {  # titles that are no names of files
     **discrimination.FIGURES,
@@ -80,6 +80,7 @@ def page(content: dict[str, Any], pictures: dict[str, bytes]) -> str:
             *slices.section(content.get("slices")),
             *_tables(content["tables"]),
             *_figures(content["figures"], pictures),
+            *learning_curve.section(content.get("learning_curve"), pictures),
             *_data(content["data"]),
             *_training(content),
             *bullets("Limits", content["limits"]),
@@ -158,15 +159,6 @@ def _figures(names: Sequence[str], pictures: dict[str, bytes]) -> Iterator[str]:
     yield "<h2>Figures</h2>"
     for name in names:
         yield picture(FIGURES.get(name, name), pictures[name])
-
-
-def picture(title: str, png: bytes) -> str:
-    """Return a figure with its title."""
-    title, code = html.escape(title), base64.b64encode(png).decode()
-    return (
-        f'<figure><figcaption>{title}</figcaption><img alt="{title}" '
-        f'src="data:image/png;base64,{code}"></figure>'
-    )
 
 
 def _data(data: dict[str, Any]) -> Iterator[str]:

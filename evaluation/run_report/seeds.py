@@ -10,7 +10,7 @@ from apps.metrics import metric
 from evaluation import console_tables, seed_tables
 from evaluation.paired_comparison import decisive_metrics
 from evaluation.run_report import page, public
-from evaluation.run_report.tables import table
+from evaluation.run_report.tables import picture, table
 from pipelines.files import atomic_write
 from training.run import write_text
 
@@ -45,7 +45,7 @@ def _body(summary: Summary, figure: bytes) -> Iterator[str]:
     columns, rows, title = seed_tables.runs_table(summary)
     yield f'<p class="faint">{html.escape(title)}</p>'
     yield from table(columns, rows)
-    yield page.picture("Score of each seed", figure)
+    yield picture("Score of each seed", figure)
     columns, rows, title = seed_tables.variance_table(summary)
     yield "<h2>Variance</h2>"
     yield f'<p class="faint">{html.escape(title)}</p>'

@@ -1,5 +1,6 @@
-"""Tables of the report page."""
+"""Tables and figures of the report page."""
 
+import base64
 import html
 from collections.abc import Iterator, Sequence
 
@@ -18,3 +19,12 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str
     yield "</tbody></table></div>"
     if is_long:
         yield "</details>"
+
+
+def picture(title: str, png: bytes) -> str:
+    """Return a figure with its title."""
+    title, code = html.escape(title), base64.b64encode(png).decode()
+    return (
+        f'<figure><figcaption>{title}</figcaption><img alt="{title}" '
+        f'src="data:image/png;base64,{code}"></figure>'
+    )
