@@ -52,7 +52,7 @@ def train(
         callbacks: further Keras callbacks; one may raise StopTrainingError to stop.
         verbose: 0 silent, 1 a progress bar, 2 a line an epoch.
         time_record: `time_limit` of a run.json, whose training is repeated without a clock.
-        part: takes a part of the training examples; the run cannot load its data again.
+        part: takes a part of the training examples, which the run cannot load again.
         **changes: fields of `options` with other values.
 
     Raises:
@@ -65,8 +65,7 @@ def train(
     """
     started = time.perf_counter()
     options = dataclasses.replace(options, **changes)
-    splits = _load_splits(app, fold, options)
-    splits = part(splits) if part else splits
+    splits = _load_splits(app, fold, options, part)
     strategy = distribution.make_strategy(options.strategy, options.devices)
     distribution.batch_size(app, len(splits.train), strategy.num_replicas_in_sync)
     checkpoint = resume.find_checkpoint(options.run_dir)
@@ -91,11 +90,18 @@ def train(
     return run
 
 
-def _load_splits(app: App, fold: Fold | None, options: TrainOptions) -> Splits:
-    """Load the data; `Run.splits` loads them again in the same way."""
+def _load_splits(
+    app: App,
+    fold: Fold | None,
+    options: TrainOptions,
+    part: Callable[[Splits], Splits] | None,
+) -> Splits:
+    """Load the data; `Run.splits` loads them again in the same way, but never a part."""
     if options.deterministic:
         tf.config.experimental.enable_op_determinism()
-    return quarantine.training_splits(app.load_splits(options.data_dir), fold, options.quarantine)
+    splits = app.load_splits(options.data_dir)
+    splits = quarantine.training_splits(splits, fold, options.quarantine)
+    return part(splits) if part else splits
 
 
 def _choose_precision(
