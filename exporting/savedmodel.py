@@ -5,8 +5,9 @@ from pathlib import Path
 
 from exporting import model_info, replay, warmup_records
 from exporting.parity_check import ParityResult, check_parity
-from inference import saving
+from inference import artifacts, saving
 from inference.artifacts import ABOUT
+from inference.drift.reference import REFERENCE
 from inference.modalities import modality_of
 from training.run import Run, write_json
 
@@ -33,6 +34,8 @@ def write(run: Run, directory: Path, *, with_examples: bool = False) -> ParityRe
     write_json(directory / ABOUT, info)
     request = {"signature_name": info["example_signature"], "instances": info["examples"]}
     write_json(directory / SAMPLE_REQUEST, request)
+    if (run.path / REFERENCE).exists():  # written by the evaluation
+        write_json(directory / REFERENCE, artifacts.read(run.path / REFERENCE))
     warmup_records.write(directory, run.manifest["app"], published)
     return check_parity(run, "an export", [replay.__file__, str(directory)], samples)
 

@@ -105,6 +105,9 @@ class Servable:
 
     """
 
+    # What `observe` tells about requests; None if the server does not watch them.
+    watch: Any = None
+
     def __init__(self, directory: Path, number: int, threads: int = ALL_CORES) -> None:
         self.number = number
         self.about = read(directory / ABOUT)
@@ -178,6 +181,13 @@ class Servable:
             return self._session.run(fetches, feed, options=options)
 
         return _by_blocks(run_block, signature, arrays)
+
+    def observe(
+        self, signature: Signature, arrays: Mapping[str, Any], outputs: Mapping[str, Any]
+    ) -> None:
+        """Tell the watch about a request of a client."""
+        if self.watch is not None:
+            self.watch.observe(signature.name, arrays, outputs)
 
     @contextlib.contextmanager
     def in_use(self) -> Iterator["Servable"]:

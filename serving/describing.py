@@ -5,6 +5,7 @@ from typing import Any
 import orjson
 from google.protobuf import json_format
 
+from inference.request_errors import RequestError
 from serving.versions import Model, Models
 
 
@@ -32,6 +33,18 @@ def metadata(model: Model, number: int | None) -> bytes:
         }
         spec = {"name": model.name, "signature_name": "", "version": str(servable.number)}
     content = {"model_spec": spec, "metadata": {"signature_def": {"signature_def": signatures}}}
+    return orjson.dumps(content, option=orjson.OPT_INDENT_2)
+
+
+def drift(model: Model, number: int | None) -> bytes:
+    """Return how the inputs of requests differ from the training examples. Raises RequestError."""
+    with model.use(number) as servable:
+        if servable.watch is None:
+            raise RequestError(
+                "FAILED_PRECONDITION",
+                f"Requests of {model.name} are not watched; start the server with --watch",
+            )
+        content = {"model": model.name, "version": servable.number, **servable.watch.drift()}
     return orjson.dumps(content, option=orjson.OPT_INDENT_2)
 
 

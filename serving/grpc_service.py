@@ -107,6 +107,7 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
             check(signature, arrays)
             seconds_left = min(self._handler.limits.timeout, _remaining(context))
             outputs = servable.run_within(signature, arrays, seconds_left)
+            servable.observe(signature, arrays, outputs)
             response = predict_pb2.PredictResponse(
                 model_spec=_spec(model, servable, signature.name)
             )

@@ -26,6 +26,9 @@ class ServeOptions:
     """Maximum number of requests at once; further ones get status 503."""
     log: Path | None = None
     """A file that gets a line of JSON for each request and event; standard error by default."""
+    watch: bool = False
+    """Count inputs and predictions, to compare them with the training examples in /metrics and
+    /v1/models/NAME/drift."""
     trust: bool = False
     """Serve an export even if another user made it, or if it was changed since."""
     allow_host: tuple[str, ...] = ()

@@ -24,7 +24,9 @@ def respond(servable: Servable, body: bytes) -> bytes:
 
 
 def _run(servable: Servable, request: PredictRequest, size: RequestSize, start: float) -> bytes:
-    response = encode_response(request, servable.run(request.signature, request.arrays))
+    outputs = servable.run(request.signature, request.arrays)
+    response = encode_response(request, outputs)
+    servable.observe(request.signature, request.arrays, outputs)
     servable.latency.record(request.signature.name, size, time.perf_counter() - start)
     return response
 
@@ -51,6 +53,7 @@ class RequestExecutor:
             request = parse_request(body, servable)
         if self._batcher:
             outputs = await self._in_batch(self._batcher, servable, request)
+            servable.observe(request.signature, request.arrays, outputs)
             if sum(one.nbytes for one in outputs.values()) > MAX_INLINE_BYTES:
                 return await self.in_thread(servable, lambda: encode_response(request, outputs))
             return encode_response(request, outputs)
@@ -66,6 +69,7 @@ class RequestExecutor:
         seconds_left = self.timeout - (thread_start - start)
         outputs = servable.run_within(request.signature, request.arrays, seconds_left)
         response = encode_response(request, outputs)
+        servable.observe(request.signature, request.arrays, outputs)
         # The time spent waiting for a thread does not count.
         servable.latency.record(request.signature.name, size, time.perf_counter() - thread_start)
         return response

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import gc
 import os
 import signal
@@ -30,6 +31,7 @@ from serving.metrics import Metrics
 from serving.request_executor import RequestExecutor
 from serving.versions import Model, Models
 from serving.warmup import json_requests
+from serving.watch import Counting, DriftCollector, watch_of, watches_of
 from training import provenance
 
 # Long, because a request that arrives while the server closes its connection gets no response.
@@ -55,6 +57,7 @@ class Settings(NamedTuple):
         log: a file for the access log; standard error by default.
         refresh_seconds: between two searches for new versions.
         trust: whether to load untrusted or changed exports.
+        watch: whether to compare requests with the training examples.
         allow_host: further names that Host headers may have, see serving.http.hosts.
 
     """
@@ -68,6 +71,7 @@ class Settings(NamedTuple):
     refresh_seconds: float = 1.0
     trust: bool = False
     allow_host: tuple[str, ...] = ()
+    watch: bool = False
 
 
 class Server:
@@ -94,6 +98,10 @@ class Server:
             for address in model_addresses:
                 self.models.by_name[address.name] = self._model(address)
             cleanup.pop_all()
+        self._watches = functools.partial(watches_of, self.models.by_name)
+        self._counting = Counting(self._watches)
+        if settings.watch:
+            self.metrics.registry.register(DriftCollector(self._watches))
         threads = max(2, os.cpu_count() or 2)
         seconds, timeout = settings.batch / 1000, settings.limits.timeout
         self._batcher = (
@@ -135,7 +143,12 @@ class Server:
             provenance.require_signature(
                 directory, provenance.EXPORT_FILES, trust=self.settings.trust
             )
-            return load(directory, number)
+            servable = load(directory, number)
+            if self.settings.watch:
+                servable.watch = watch_of(directory)
+                if servable.watch is None:
+                    self.access_log.log("not watched", model=address.name, version=number)
+            return servable
 
         def log(event: str, **fields: Any) -> None:
             self.access_log.log(event, **fields)
@@ -151,6 +164,12 @@ class Server:
             raise NothingServedError(
                 f"Could not serve version {newest.version} in {address.directory}: "
                 f"{newest.message} Export the run again: athanor APP export RUN."
+            )
+        if self.settings.watch and model.current.watch is None:
+            raise NothingServedError(
+                f"Received --watch for {address.name}, whose export in {address.directory} has no "
+                "counts of its training examples; expected an export of a run that was evaluated. "
+                "Evaluate the run, and export it again: athanor evaluate RUN, athanor export RUN."
             )
         return model
 
@@ -191,6 +210,8 @@ class Server:
             for number in (signal.SIGTERM, signal.SIGINT):
                 asyncio.get_running_loop().add_signal_handler(number, self.stop)
         self.models.start()
+        if self.settings.watch:
+            self._counting.start()
         serving = asyncio.create_task(self._uvicorn.serve(sockets=[self._socket]))
         while not self._uvicorn.started and not serving.done():
             await asyncio.sleep(0.01)
@@ -209,6 +230,8 @@ class Server:
                 self.rest.self_address = connection.address
                 await connection.warm_up(requests)
         self.rest.self_address = None
+        for watch in self._watches().values():
+            watch.clear()
 
     def stop(self) -> None:
         """Stop accepting requests, and end after those in progress."""
@@ -222,6 +245,7 @@ class Server:
         self._executor.close()
         if self._batcher:
             self._batcher.close()
+        self._counting.stop()
         self.models.stop()
         self.access_log.close()
 

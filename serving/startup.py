@@ -54,6 +54,7 @@ def serve(runs: Sequence[str], options: ServeOptions) -> None:
             limits=limits,
             log=options.log,
             trust=options.trust,
+            watch=options.watch,
             allow_host=options.allow_host,
         ),
     )

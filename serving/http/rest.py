@@ -14,7 +14,7 @@ from inference.artifacts import MAX_VERSION
 from inference.request_errors import RequestError, invalid
 from inference.servable import Servable
 from serving.access_log import AccessLog
-from serving.describing import describe_models, metadata, status
+from serving.describing import describe_models, drift, metadata, status
 from serving.http.codec import parse_object
 from serving.http.hosts import AllowedHosts
 from serving.http.inflating import ENCODINGS, decompress, encoding_of
@@ -30,7 +30,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 MODEL_PATH = r"(?i:/v1/models/)([^/:]+)(?:/versions/(\d+)|/labels/([^/:]+))?"
 PREDICT_PATH = re.compile(MODEL_PATH + r":(?i:(classify|regress|predict))")
-STATUS_PATH = re.compile(MODEL_PATH + r"(?:/(metadata))?")
+STATUS_PATH = re.compile(MODEL_PATH + r"(?:/(metadata|drift))?")
 # Statuses of requests whose body was not read to its end: the connection closes.
 UNREAD_STATUSES = (408, 413, 415, 421, 503)
 JSON = (b"content-type", b"application/json")
@@ -146,7 +146,7 @@ class Rest:
             target, number, method = self._parse_target(scope["method"], path)
             model = self._models.find(target.model)
             if scope["method"] == "GET":
-                describe = metadata if method == "metadata" else status
+                describe = {"metadata": metadata, "drift": drift}.get(method, status)
                 return RestResponse(200, describe(model, number), target)
             body = await self._body(scope, receive, body_size)
             with model.use(number) as servable:
