@@ -8,6 +8,7 @@ import collections
 import contextlib
 import datetime
 import threading
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,7 +21,7 @@ from inference.drift.statistics import chi_square, holm, psi
 
 SECONDS_PER_COUNT = 0.25
 MAX_WAITING_REQUESTS, MAX_WAITING_BYTES = 512, 2**24
-MAX_FILES_PER_COUNT = 20  # encoded images, which have to be decoded
+MAX_DECODING_SECONDS = 0.05  # of encoded images in SECONDS_PER_COUNT
 UNCOUNTED_SIGNATURES = ("explain",)  # asked for beside a prediction
 # The outputs whose bins the reference may have.
 PREDICTIONS = ("class", "value")
@@ -89,15 +90,26 @@ class Watch:
             waiting = [self._waiting.popleft() for _ in range(len(self._waiting))]
             self._waiting_bytes = 0
             for requests in _alike(waiting):
-                try:
-                    self._count(requests)
-                except Exception:  # inputs that no bins fit are no reason to fail
-                    self.skipped += sum(one.num_rows for one in requests)
+                if "image_bytes" not in requests[0].inputs:
+                    self._try_to_count(requests)
+                    continue
+                end = time.monotonic() + MAX_DECODING_SECONDS
+                for one in requests:
+                    self._try_to_count([one] if time.monotonic() < end else [], [one])
+
+    def _try_to_count(
+        self, requests: list[WatchedRequest], noted: list[WatchedRequest] | None = None
+    ) -> None:
+        """Count requests; those that were noted and cannot be counted are skipped."""
+        try:
+            if requests:
+                self._count(requests)
+                return
+        except Exception:  # inputs that no bins fit are no reason to fail
+            pass
+        self.skipped += sum(one.num_rows for one in noted or requests)
 
     def _count(self, requests: list[WatchedRequest]) -> None:
-        if "image_bytes" in requests[0].inputs:
-            self.skipped += sum(one.num_rows for one in requests[MAX_FILES_PER_COUNT:])
-            requests = requests[:MAX_FILES_PER_COUNT]
         inputs = {
             name: np.concatenate([one.inputs[name] for one in requests])
             for name in requests[0].inputs

@@ -97,6 +97,20 @@ def test_unfit_inputs_are_not_counted_and_harm_nothing(watch):
     assert (found["examples"], found["not_counted"]) == (2, 1)
 
 
+def test_slow_images_are_left_out(monkeypatch):
+    from serving import watch as module
+
+    bins = Bins.of("brightness", "number", np.arange(256.0))
+    watch = Watch(Reference("image", (bins,)))
+    files = np.array([b"no image"], object)
+    watch.observe("encoded", {"image_bytes": files}, {})
+    assert watch.drift()["examples"] == 1  # missing brightness
+    monkeypatch.setattr(module, "MAX_DECODING_SECONDS", 0)
+    watch.observe("encoded", {"image_bytes": files}, {})
+    found = watch.drift()
+    assert (found["examples"], found["not_counted"]) == (1, 1)
+
+
 @pytest.fixture(scope="module")
 def exported_with_reference(tiny_run, tmp_path_factory):
     """An export of the tiny regression that was evaluated: only its reference is written."""
