@@ -19,7 +19,8 @@ from protocol import ROOT, Program, Run, Table
 
 SHARED = ROOT.parent / "shared" / "data"
 SETS = {
-    "telco churn": ("regression", f"csv:{SHARED}/telco_churn/telco_customer_churn.csv.gz", "--target=Churn"),
+    "telco churn": ("regression", f"csv:{SHARED}/telco_churn/telco_customer_churn.csv.gz",
+                    "--target=Churn"),
     "letters": ("regression", f"csv:{SHARED}/letter_recognition/letter_recognition.csv",
                 "--target=letter"),
     "TREC": ("text", "tfds:trec", "--target=label-coarse"),
@@ -66,8 +67,8 @@ def _table(names: Sequence[str], runs: Sequence[Run]) -> Table:
             [one["before"] for one in calibrations],
             [one["coverage"] for one in answers],
         )
-        pairs = ((before, "ece"), (calibrations, "ece"), (before, "brier"), (calibrations, "brier"))
-        pairs += ((coverages, "covered"), (coverages, "mean_size"))
+        pairs = [(before, "ece"), (calibrations, "ece"), (before, "brier"), (calibrations, "brier")]
+        pairs += [(coverages, "covered"), (coverages, "mean_size")]
         rows.append([name, *(_mean(found, key) for found, key in pairs)])
     return Table(["data", *COLUMNS], rows)
 
