@@ -4,6 +4,7 @@ import numpy as np
 from scipy.optimize import minimize, minimize_scalar
 from scipy.special import expit, log_softmax
 
+MIN_PROBABILITY = 1e-30  # in logarithms
 MAX_FACTOR = 100.0  # of logits, which are then as good as certain
 MAX_TEMPERATURE = 20.0  # and 1/20 at least
 PRIOR_DEVIATION = 0.25  # of the logarithm of the temperature, around 0
@@ -89,3 +90,11 @@ def best_temperature(
 
     most = np.log(MAX_TEMPERATURE)
     return float(np.exp(minimize_scalar(loss, bounds=(-most, most), method="bounded").x))
+
+
+def logits_of(probabilities: np.ndarray, *, several: bool) -> np.ndarray:
+    """Return logits whose softmax, or sigmoid for several classes, are probabilities."""
+    logs = np.log(np.maximum(probabilities.astype("float64"), MIN_PROBABILITY))
+    if not several:
+        return logs
+    return logs - np.log(np.maximum(1 - probabilities.astype("float64"), MIN_PROBABILITY))

@@ -3,10 +3,9 @@
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
-MIN_PROBABILITY = 1e-30  # in logarithms
+from apps.calibration import MIN_PROBABILITY
 
 
 @keras.saving.register_keras_serializable("athanor")
@@ -56,11 +55,3 @@ class Temperature(keras.layers.Layer):
 
 def _logarithm(probabilities: Any) -> Any:
     return tf.math.log(tf.maximum(probabilities, MIN_PROBABILITY))
-
-
-def logits_of(probabilities: np.ndarray, *, several: bool) -> np.ndarray:
-    """Return logits whose softmax, or sigmoid for several classes, are probabilities."""
-    logs = np.log(np.maximum(probabilities.astype("float64"), MIN_PROBABILITY))
-    if not several:
-        return logs
-    return logs - np.log(np.maximum(1 - probabilities.astype("float64"), MIN_PROBABILITY))

@@ -6,9 +6,9 @@ import tensorflow as tf
 from scipy.special import softmax
 
 from apps import Mnist, Regression
-from apps.calibration import best_temperature
+from apps.calibration import best_temperature, logits_of
 from apps.fields import FieldError
-from apps.temperature import Temperature, logits_of
+from apps.temperature import Temperature
 from evaluation.coverage import coverage, coverage_findings
 from inference.tasks import classification, regression
 from training.coverage import conformal_quantile, fit_intervals, fit_sets, from_json

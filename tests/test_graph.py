@@ -78,7 +78,7 @@ def flat(rows):
     for row in rows:
         for value in row.values():
             if isinstance(value, list):
-                inner = flat(value)
+                inner = flat(one if isinstance(one, dict) else {"": one} for one in value)
                 texts, numbers = texts + inner[0], numbers + inner[1]
             else:
                 (numbers if isinstance(value, float) else texts).append(value)

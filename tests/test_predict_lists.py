@@ -116,7 +116,7 @@ def test_the_command_line_recommends_by_liked_items(run_cli, path):
     status, out, err = run_cli(*words, "--why", "--diversity", "0.2", "--exclude", "item 1")
     assert status == 0, err
     header, *lines = out.splitlines()
-    assert header.split()[-3:] == ["score", "basis", "because"]
+    assert header.split()[-3:] == ["interval", "basis", "because"]
     assert len(lines) == 4
     assert "1 items are unknown to training and are ignored: nothing" in err
     status, out, err = run_cli(*words, "--json")

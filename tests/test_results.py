@@ -71,7 +71,7 @@ def test_json_of_predict(run_cli, run, write_image, elsewhere):
     assert set(result) == {"predictions", "notes"}
     assert [row["input"] for row in result["predictions"]] == [str(path) for path in paths]
     for row in result["predictions"]:
-        assert set(row) == {"input", "class", "probability", "next"}
+        assert set(row) == {"input", "class", "probability", "next", "classes"}
         assert [set(guess) for guess in row["next"]] == [{"class", "probability"}] * 2
 
 

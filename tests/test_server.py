@@ -61,7 +61,7 @@ def test_the_request_in_the_docs_has_a_response(predict, images):
     content = base64.b64encode(tf.io.encode_png(images[0]).numpy()).decode()
     request = json.loads(re.sub(r"'\$\(.*?\)'", lambda _: content, body))
     (prediction,) = predict("mnist", **request)["predictions"]
-    assert set(prediction) == {"class", "probabilities"}
+    assert set(prediction) == {"class", "classes", "probabilities"}
 
 
 def test_status_of_a_model(send):
@@ -87,7 +87,7 @@ def test_metadata_of_a_model(send):
 def test_predict_for_rows(named, predict, images, probabilities):
     rows = [{"pixels": one} if named else one for one in images.tolist()]
     predictions = predict("mnist", instances=rows)["predictions"]
-    assert [set(one) for one in predictions] == [{"class", "probabilities"}] * 3
+    assert [set(one) for one in predictions] == [{"class", "classes", "probabilities"}] * 3
     predicted = np.array([one["probabilities"] for one in predictions])
     np.testing.assert_allclose(predicted, probabilities, atol=1e-5)
     assert [one["class"] for one in predictions] == [str(k) for k in probabilities.argmax(1)]
@@ -114,24 +114,26 @@ def test_bytes_are_base64(predict, images, probabilities):
         np.testing.assert_allclose(predicted, probabilities, atol=1e-5)
 
 
-def test_the_only_output_has_no_name(predict, exported):
+def test_a_number_and_its_interval_have_names(predict, exported):
     run = exported(Regression)
     raw = run.splits.test.numpy(slice(4)).features
     names = list(run.splits.test.columns)
     rows = [dict(zip(names, row, strict=True)) for row in raw["numbers"].tolist()]
     expected = np.asarray(run.model(raw))
     predictions = predict("regression", instances=rows)["predictions"]
-    np.testing.assert_allclose(predictions, expected, rtol=1e-5)
+    np.testing.assert_allclose([one["value"] for one in predictions], expected, rtol=1e-5)
     columns = {name: [row[name] for row in rows] for name in names}
     outputs = predict("regression", inputs=columns)["outputs"]
-    np.testing.assert_allclose(outputs, expected, rtol=1e-5)
+    np.testing.assert_allclose(outputs["value"], expected, rtol=1e-5)
+    low, high = np.transpose(outputs["interval"])
+    assert (low < expected).all() and (expected < high).all()
 
 
 def test_requests_may_hold_nan_and_responses_hold_none(predict, exported):
     """NaN is a missing number in a request; a list of items is not padded."""
     names = list(exported(Regression).splits.test.columns)
-    (value,) = predict("regression", instances=[dict.fromkeys(names, math.nan)])["predictions"]
-    assert math.isfinite(value)
+    (row,) = predict("regression", instances=[dict.fromkeys(names, math.nan)])["predictions"]
+    assert all(map(math.isfinite, [row["value"], *row["interval"]]))
     user = exported(Recommender).splits.train.numpy([0]).features["user"].tolist()
     inputs = {"user": [user[0].decode()], "k": 10**6, "exclude_seen": True}
     outputs = predict("recommender", signature_name="recommend", inputs=inputs)["outputs"]
@@ -159,7 +161,7 @@ def test_every_signature_can_be_named(predict):
     pair = {"user": "nobody", "item": "nothing"}
     for name in ("serving_default", "rating"):
         (rated,) = predict("recommender", signature_name=name, instances=[pair])["predictions"]
-        assert set(rated) == {"rating", "rating_std", "score"}
+        assert set(rated) == {"interval", "rating", "rating_std", "score"}
 
 
 PIXEL = [[[0]] * 8] * 8

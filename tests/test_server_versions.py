@@ -93,7 +93,7 @@ def test_a_version_is_unloaded_after_its_last_request(model, publish):
         with pytest.raises(RequestError, match=r"Specific\(m, 1\)"), model.use(1):
             pass
         signature = old.signature(None)
-        assert set(old.run(signature, {"pixels": [PIXEL]})) == {"class", "probabilities"}
+        assert set(old.run(signature, {"pixels": [PIXEL]})) == {"class", "classes", "probabilities"}
     model.refresh()
     assert states(model) == {2: "AVAILABLE", 1: "END"}
     assert not old.signatures

@@ -3,16 +3,20 @@
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
-from apps.calibration import best_temperature
+from apps.calibration import best_temperature, logits_of
 from apps.fit_data import HeldOut
-from apps.temperature import logits_of
 from apps.thresholds import choose_thresholds
+from pipelines.batches import inference_batch_size, ordered_batches
+from pipelines.examples import Examples
 from pipelines.splits import Splits
-from training import held_out
 from training.build import ModelParts
 from training.coverage import Coverage, fit_intervals, fit_sets
 from training.held_out import HeldOutPredictions
+
+MAX_EXAMPLES = 20_000  # more would hardly change a decision
+MAX_VALUES = 4_000_000  # predicted numbers
 
 
 def calibrate(splits: Splits, parts: ModelParts, kept: HeldOut | None) -> HeldOutPredictions:
@@ -24,7 +28,7 @@ def calibrate(splits: Splits, parts: ModelParts, kept: HeldOut | None) -> HeldOu
         kept: outputs for validation examples, if a part of the network was then fitted to these.
 
     """
-    found = held_out.predict(splits, parts, kept)
+    found = _predict_held_out(splits, parts, kept)
     if parts.temperature is None:
         return found
     logits = logits_of(found.predictions, several=splits.is_multilabel)
@@ -62,3 +66,35 @@ def fit_coverage(
     else:
         coverage = fit_intervals(*found.values_and_guides, found.targets, level)
     return None if coverage is None else coverage._asdict()
+
+
+def _predict_held_out(
+    splits: Splits, parts: ModelParts, kept: HeldOut | None
+) -> HeldOutPredictions:
+    """Predict validation examples, from the outputs that a fit kept or with the trained network."""
+    most = MAX_EXAMPLES
+    if splits.labels:
+        most = max(1, min(most, MAX_VALUES // len(splits.labels)))
+    if kept is None:
+        examples = splits.valid.sample(most)
+        predictions = _predict(examples, parts)
+    else:
+        # The same places as of the examples.
+        places = np.arange(len(kept.examples))[:: -(-len(kept.examples) // most)]
+        examples = kept.examples.select(places)
+        predictions = parts.finish(tf.constant(kept.outputs[places], tf.float32)).numpy()
+    return HeldOutPredictions(predictions, examples.targets, examples.weights)
+
+
+def _predict(examples: Examples, parts: ModelParts) -> np.ndarray:
+    predict_batch = tf.function(
+        lambda features: parts.finish(parts.network(features, training=False)),
+        reduce_retracing=True,
+        autograph=False,
+    )
+    batches = ordered_batches(
+        examples,
+        batch_size=inference_batch_size(examples.spec["features"]),
+        prepare=parts.preprocessing,
+    )
+    return np.concatenate([predict_batch(features) for features, _ in batches])

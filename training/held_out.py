@@ -4,18 +4,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import tensorflow as tf
 
-from apps.fit_data import HeldOut
-from pipelines.batches import inference_batch_size, ordered_batches
-from pipelines.examples import Examples
 from pipelines.files import atomic_write
-from pipelines.splits import Splits
-from training.build import ModelParts
 
 FILE = "held_out.npz"
-MAX_EXAMPLES = 20_000  # more would hardly change a decision
-MAX_VALUES = 4_000_000  # predicted numbers
 
 
 class HeldOutPredictions(NamedTuple):
@@ -61,33 +53,3 @@ def values_and_guides(predictions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     if predictions.ndim == 1:
         return predictions, predictions
     return predictions[:, 0], predictions[:, 2 if predictions.shape[1] > 2 else 0]
-
-
-def predict(splits: Splits, parts: ModelParts, kept: HeldOut | None) -> HeldOutPredictions:
-    """Predict validation examples, from the outputs that a fit kept or with the trained network."""
-    most = MAX_EXAMPLES
-    if splits.labels:
-        most = max(1, min(most, MAX_VALUES // len(splits.labels)))
-    if kept is None:
-        examples = splits.valid.sample(most)
-        predictions = _predict(examples, parts)
-    else:
-        # The same places as of the examples.
-        places = np.arange(len(kept.examples))[:: -(-len(kept.examples) // most)]
-        examples = kept.examples.select(places)
-        predictions = parts.finish(tf.constant(kept.outputs[places], tf.float32)).numpy()
-    return HeldOutPredictions(predictions, examples.targets, examples.weights)
-
-
-def _predict(examples: Examples, parts: ModelParts) -> np.ndarray:
-    predict_batch = tf.function(
-        lambda features: parts.finish(parts.network(features, training=False)),
-        reduce_retracing=True,
-        autograph=False,
-    )
-    batches = ordered_batches(
-        examples,
-        batch_size=inference_batch_size(examples.spec["features"]),
-        prepare=parts.preprocessing,
-    )
-    return np.concatenate([predict_batch(features) for features, _ in batches])

@@ -7,8 +7,8 @@ from scipy import sparse
 from scipy.special import expit
 
 from apps.app import TaskName
+from apps.calibration import logits_of
 from apps.metrics import metric
-from apps.temperature import logits_of
 from evaluation.intervals import (
     Interval,
     Resamples,
