@@ -200,6 +200,8 @@ def test_a_table_of_items_that_says_nothing_is_refused(tmp_path, planted, conten
 def test_new_items_need_a_table():
     with pytest.raises(FieldError, match="without --items"):
         Recommender(split="new_items")
+    with pytest.raises(FieldError, match="embedded for --items or --users"):
+        Recommender(users="embedded")
 
 
 def test_ids_of_the_table_come_after_those_of_the_ratings(planted):

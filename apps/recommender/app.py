@@ -97,8 +97,10 @@ class Recommender(App):
     """L2 penalty of svdpp on factors and biases."""
 
     def __post_init__(self) -> None:
-        """Check the fields. Raises FieldError if new items would have no content."""
+        """Check the fields. Raises FieldError for flags that cannot be used together."""
         super().__post_init__()
+        if "embedded" in (self.items, self.users):
+            raise FieldError("Received embedded for --items or --users; expected a table's address.")
         if self.split == "new_items" and not self.items:
             raise FieldError(
                 "Received --split new_items without --items; expected the address of a table of "
