@@ -100,7 +100,7 @@ class Recommender(App):
         """Check the fields. Raises FieldError for flags that cannot be used together."""
         super().__post_init__()
         if "embedded" in (self.items, self.users):
-            raise FieldError("Received embedded for --items or --users; expected a table's address.")
+            raise FieldError("Received embedded for --items or --users; expected a table.")
         if self.split == "new_items" and not self.items:
             raise FieldError(
                 "Received --split new_items without --items; expected the address of a table of "
