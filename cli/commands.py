@@ -8,12 +8,11 @@ from typing import Annotated, Any
 from cyclopts import App, Parameter
 
 import apps
-from apps.options import CommonOptions
 from cli import explaining, output, reports, runs, tools, training
 from cli.options import (
     CHECK_DATA,
     CHECK_DISTRIBUTE,
-    COMMON,
+    EVALUATE,
     EXPORT,
     FLAGS,
     GATE,
@@ -29,7 +28,12 @@ from cli.options import (
     TuneFlags,
 )
 from cli.tools import RunDirectory
-from evaluation.options import GateOptions, LearningCurveOptions, ReplayOptions
+from evaluation.options import (
+    EvaluateOptions,
+    GateOptions,
+    LearningCurveOptions,
+    ReplayOptions,
+)
 from exporting.options import ExportOptions
 from inference.options import PredictOptions
 from training.options import CheckDistributeOptions
@@ -141,7 +145,7 @@ def _add_score_commands(cli: App, app_class: type[apps.App] | None, usage: str) 
     def evaluate(
         run: RunDirectory,
         *,
-        options: Annotated[CommonOptions, FLAGS] = COMMON,
+        options: Annotated[EvaluateOptions, FLAGS] = EVALUATE,
         printed: Annotated[OutputFlags, FLAGS] = OUTPUT,
     ) -> None:
         """Evaluate a run: metrics, intervals, baselines, per-class table, figures."""
@@ -152,7 +156,7 @@ def _add_score_commands(cli: App, app_class: type[apps.App] | None, usage: str) 
     def report(
         run: RunDirectory,
         *,
-        options: Annotated[CommonOptions, FLAGS] = COMMON,
+        options: Annotated[EvaluateOptions, FLAGS] = EVALUATE,
         printed: Annotated[OutputFlags, FLAGS] = OUTPUT,
     ) -> None:
         """Write the report of a run, by which people decide: a page, a model card, JSON."""
@@ -184,8 +188,8 @@ def _add_score_commands(cli: App, app_class: type[apps.App] | None, usage: str) 
         """Check that the scores of a run fulfil conditions; the exit status is 1 if they do not.
 
         A condition is about a metric, an end of its interval (accuracy.low), the worst class
-        (per_class.recall) or slice (worst_slice.accuracy), ece, brier, examples, or it is
-        better_than_baselines.
+        (per_class.recall) or slice (worst_slice.accuracy), groups of people (fairness.tpr_gap),
+        ece, brier, examples, or it is better_than_baselines.
         """
         with output.output(printed.json) as emit:
             app = app_class or runs.app_of(run)

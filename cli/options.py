@@ -7,7 +7,13 @@ from cyclopts import Parameter
 
 from apps.options import CommonOptions
 from data_checks.options import CheckDataOptions
-from evaluation.options import CompareOptions, GateOptions, LearningCurveOptions, ReplayOptions
+from evaluation.options import (
+    CompareOptions,
+    EvaluateOptions,
+    GateOptions,
+    LearningCurveOptions,
+    ReplayOptions,
+)
 from exporting.options import ExportOptions
 from inference.options import PredictOptions
 from serving.options import ServeOptions
@@ -63,4 +69,5 @@ OUTPUT, COMMON = OutputFlags(), CommonOptions()
 TRAIN, TUNE, CHECK_DATA = TrainFlags(), TuneFlags(), CheckDataFlags()
 CHECK_DISTRIBUTE, EXPORT, PREDICT = CheckDistributeOptions(), ExportOptions(), PredictOptions()
 SERVE, REPLAY, COMPARE = ServeOptions(), ReplayOptions(), CompareOptions()
-GATE, LEARNING_CURVE = GateOptions(), LearningCurveOptions()
+GATE, EVALUATE = GateOptions(), EvaluateOptions()
+LEARNING_CURVE = LearningCurveOptions()

@@ -6,11 +6,15 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from apps.options import CommonOptions
 from cli import reports
 from cli.python import load_run
 from cli.runs import app_of
-from evaluation.options import CompareOptions, LearningCurveOptions, ReplayOptions
+from evaluation.options import (
+    CompareOptions,
+    EvaluateOptions,
+    LearningCurveOptions,
+    ReplayOptions,
+)
 
 if TYPE_CHECKING:
     from evaluation.notebook import Report, Run, Scores, Table
@@ -22,7 +26,8 @@ def evaluate(run: "Run | Path | str", **options: Any) -> "Scores":
 
     Args:
         run: the run, or its directory.
-        **options: `data_dir` and `trust`.
+        **options: `data_dir`, `trust`, and `sensitive`: columns of groups of people, with commas
+            between, whose treatment is compared.
 
     Raises:
         RunError: the directory holds no finished run, or its data have changed.
@@ -33,11 +38,11 @@ def evaluate(run: "Run | Path | str", **options: Any) -> "Scores":
         scores["test"]["rmse"], scores["intervals"]["rmse"]
 
     """
-    loaded = load_run(run, CommonOptions(**options))
+    loaded = load_run(run, EvaluateOptions(**options))
     from evaluation import report
     from evaluation.notebook import Scores
 
-    return Scores(report.evaluate(loaded), loaded.path)
+    return Scores(report.evaluate(loaded, options.get("sensitive", "")), loaded.path)
 
 
 def report(run: "Run | Path | str", **options: Any) -> "Report":
@@ -47,7 +52,8 @@ def report(run: "Run | Path | str", **options: Any) -> "Report":
 
     Args:
         run: the run, or its directory.
-        **options: `data_dir` and `trust`.
+        **options: `data_dir`, `trust`, and `sensitive`: columns of groups of people, with commas
+            between, whose treatment is compared.
 
     Returns:
         The paths of the files that were written, `verdict` and `findings`.
@@ -64,7 +70,7 @@ def report(run: "Run | Path | str", **options: Any) -> "Report":
 
     path = Path(run) if isinstance(run, str | Path) else run.path
     with contextlib.redirect_stdout(io.StringIO()):
-        return Report(reports.report(app_of(path), path, CommonOptions(**options)))
+        return Report(reports.report(app_of(path), path, EvaluateOptions(**options)))
 
 
 def learning_curve(

@@ -4,22 +4,27 @@ from pathlib import Path
 from typing import Any
 
 import apps
-from apps.options import CommonOptions
+from apps.fields import FieldError
 from cli import runs
-from evaluation.options import LearningCurveOptions
+from evaluation.options import EvaluateOptions, LearningCurveOptions
 
 
-def report(app: type[apps.App], path: Path, options: CommonOptions) -> dict[str, Any]:
+def report(app: type[apps.App], path: Path, options: EvaluateOptions) -> dict[str, Any]:
     """Write the report of a run or of a group of runs; evaluate a run before if needed."""
     from training import seed_runs
 
     if seeds := seed_runs.find(path):
         runs.require_app(app, path, seeds["app"])
+        if options.sensitive:
+            raise FieldError(
+                f"Received --sensitive {options.sensitive} for the runs of several seeds; expected "
+                f"one run. Name one of them, such as {path / 'seed-0'}."
+            )
         return _report_of_seeds(path, seeds)
     if group := runs.target_runs(app, path, options):
-        reports = {target: _report(run) for target, run in group.runs.items()}
+        reports = {target: _report(run, options.sensitive) for target, run in group.runs.items()}
         return {"run": str(path), "targets": reports}
-    return _report(runs.checked_run(app, path, options))
+    return _report(runs.checked_run(app, path, options), options.sensitive)
 
 
 def learning_curve(
@@ -40,17 +45,17 @@ def learning_curve(
     return {"run": str(run.path), **content}
 
 
-def _report(run: Any) -> dict[str, Any]:
+def _report(run: Any, sensitive: str) -> dict[str, Any]:
     from evaluation.run_report import files
 
-    content = files.rewrite(run)
+    content = files.rewrite(run, sensitive)
     if content is None:
         from training import startup
 
         startup.start_tensorflow()
         from evaluation import report as evaluation
 
-        content = evaluation.evaluate(run)
+        content = evaluation.evaluate(run, sensitive)
     return _printed(
         run.path, {name: run.path / file for name, file in files.FILES.items()}, content
     )

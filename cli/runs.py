@@ -15,7 +15,7 @@ from apps.app import ModalityName
 from apps.options import CommonOptions
 from cli import several_targets
 from data_checks.options import CheckDataOptions
-from evaluation.options import GateOptions
+from evaluation.options import EvaluateOptions, GateOptions
 from exporting.options import ExportOptions
 from inference.options import PredictOptions
 
@@ -40,17 +40,18 @@ INPUTS: dict[ModalityName, Inputs] = {
 }
 
 
-def evaluate(app: type[apps.App], path: Path, options: CommonOptions) -> dict[str, Any]:
+def evaluate(app: type[apps.App], path: Path, options: EvaluateOptions) -> dict[str, Any]:
     """Evaluate a run and draw its figures."""
     if group := target_runs(app, path, options):
-        return several_targets.evaluate(group)
+        return several_targets.evaluate(group, options.sensitive)
     run = load(app, path, options)
     from evaluation import console_tables, report
 
-    scored = report.evaluate(run)
+    scored = report.evaluate(run, options.sensitive)
     console_tables.print_scores(scored)
     console_tables.print_comparisons(scored)
     console_tables.print_task_tables(scored)
+    console_tables.print_gaps(scored["fairness"])
     for name in scored["pictures"]:
         print(f"figure  {short(run.path / name)}")
     for note in scored["picture_notes"]:
@@ -71,6 +72,7 @@ def score_summary(run: Any, scored: dict[str, Any]) -> dict[str, Any]:
         "discrimination": scored["discrimination"],
         "verdict": scored["verdict"],
         "findings": scored["findings"],
+        **({"fairness": scored["fairness"]} if scored.get("fairness") else {}),
         "test_set": scored["test_set"],
         "seconds": {
             **run.manifest["seconds"],

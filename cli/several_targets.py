@@ -20,14 +20,14 @@ def train(by_target: dict[str, App], options: TrainFlags, *, verbose: int = 2) -
     return summary
 
 
-def evaluate(group: "TargetRuns") -> dict[str, Any]:
+def evaluate(group: "TargetRuns", sensitive: str = "") -> dict[str, Any]:
     """Evaluate the run of each target and draw its figures."""
     from training import startup
 
     startup.start_tensorflow()
     from evaluation import several_targets
 
-    evaluated = several_targets.evaluate(group)
+    evaluated = several_targets.evaluate(group, sensitive)
     _print_scores(evaluated)
     for target, scored in evaluated["targets"].items():
         for name in scored["pictures"]:

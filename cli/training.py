@@ -14,7 +14,7 @@ from cli import several_targets
 from cli.options import EXPORT, PREDICT, TRAIN, TrainFlags
 from cli.output import named_values, require_workers
 from cli.runs import REPORT_PAGE, evaluate, export, load, predict, score_summary, short
-from evaluation.options import ReplayOptions
+from evaluation.options import EvaluateOptions, ReplayOptions
 from training.options import CheckDistributeOptions
 from tuning.options import TuneOptions
 
@@ -222,7 +222,7 @@ def demonstrate(
     started = time.perf_counter()
     trained = train(app_class(data="embedded"), TRAIN, verbose=verbose)
     run = Path(trained["run"])
-    evaluate(app_class, run, common)
+    evaluate(app_class, run, EvaluateOptions(data_dir=common.data_dir, trust=common.trust))
     exported = export(app_class, run, EXPORT)
     from apps import metrics
     from evaluation import console_tables

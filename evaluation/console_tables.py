@@ -221,6 +221,23 @@ def print_task_tables(scored: dict[str, Any]) -> None:
             print_table(list(rows[0]), [row.values() for row in rows])
 
 
+def print_gaps(fairness: dict[str, Any]) -> None:
+    """Print the largest gap of each rate between groups of people."""
+    rows = [
+        [
+            column["column"],
+            gap["name"].replace("_", " "),
+            rounding.with_interval(gap["gap"], gap["interval"]),
+            gap["high"],
+            gap["low"],
+        ]
+        for column in fairness.get("columns", [])
+        for gap in column["gaps"]
+    ]
+    if rows:
+        print_table(["by", "rate", "largest gap", "highest", "lowest"], rows)
+
+
 def print_parity(exported: dict[str, Any]) -> None:
     """Print how far each format of an export is from training, and the cost of quantisation."""
     result = exported["parity"]

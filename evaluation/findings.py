@@ -8,6 +8,7 @@ from apps.app import App
 from apps.metrics import VALIDATION, metric
 from evaluation.coverage import coverage_findings
 from evaluation.drift import drift_findings
+from evaluation.fairness import findings as fairness
 from evaluation.finding import Finding
 from evaluation.intervals import wilson
 from evaluation.label_noise import label_noise_findings
@@ -47,6 +48,7 @@ def findings(
         *_of_baselines(scores["remarks"], verdict, app),
         *_of_classes(scores.get("per_class", [])),
         *slices.findings(scores.get("slices", {})),
+        *fairness.findings(scores.get("fairness", {})),
         *_of_validation(scores, history, manifest),
         *_of_test_set(scores, verdict),
         *_of_small_gain(verdict),

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from apps.fields import FieldError
 from evaluation import scores_file
+from evaluation.fairness.findings import gate_values
 from training.run import Run
 
 BETTER = "better_than_baselines"
@@ -41,9 +42,10 @@ def check(run: Run, conditions: str | Path) -> list[Check]:
 
     A condition compares a number of scores.json: a metric, an end of its 95 % interval as
     `accuracy.low` or `accuracy.high`, `auc` and `average_precision` likewise, `ece` and `brier`,
-    the worst class as `per_class.recall`, the worst slice as `worst_slice.accuracy`, or
-    `examples`. `better_than_baselines` requires that
-    verdict. Raises FieldError for an unknown name, and RunError for a run that is not evaluated.
+    the worst class as `per_class.recall`, the worst slice as `worst_slice.accuracy`, the largest
+    gap between groups of people as `fairness.tpr_gap`, or `examples`. `better_than_baselines`
+    requires that verdict. Raises FieldError for an unknown name, and RunError for a run that is
+    not evaluated.
     """
     wanted = _conditions(conditions)
     scores = scores_file.read(run)
@@ -109,6 +111,7 @@ def _values(scores: Mapping[str, Any]) -> dict[str, float]:
             values[name] = calibration[name]
         if interval := calibration.get(f"{name}_interval"):
             values |= {f"{name}.low": interval[0], f"{name}.high": interval[1]}
+    values |= gate_values(scores.get("fairness") or {})
     found = scores.get("slices") or {}
     if found.get("worst") is not None:
         values[f"worst_slice.{found['metric']}"] = found["worst"]

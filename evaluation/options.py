@@ -1,9 +1,18 @@
-"""Options of `compare`, `gate`, `learning-curve` and `replay`."""
+"""Options of `evaluate`, `report`, `compare`, `gate`, `learning-curve` and `replay`."""
 
 import dataclasses
 from pathlib import Path
 
 from apps.options import CommonOptions
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EvaluateOptions(CommonOptions):
+    """What `evaluate` and `report` look at beside the scores."""
+
+    sensitive: str = ""
+    """Columns of groups of people, separated by commas, such as sex,age: compare how the model
+    treats the groups. They may be columns that the model does not get (--drop)."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,7 @@ from typing import Any
 from apps.metrics import metric
 from evaluation import coverage, drift, history, seed_findings, test_set_ledger
 from evaluation.discrimination import discrimination
+from evaluation.fairness import fairness, groups
 from evaluation.findings import findings
 from evaluation.label_noise import label_noise
 from evaluation.modalities import modality_of
@@ -51,18 +52,21 @@ def score_replay(run: Run) -> dict[str, Any]:
     return _write(run, _scores(run, task_of(run).predict_test_set(run)), None)
 
 
-def evaluate(run: Run) -> dict[str, Any]:
+def evaluate(run: Run, sensitive: str = "") -> dict[str, Any]:
     """Evaluate a run as `score` does, draw figures, and write the report for people.
 
-    `pictures` holds the file names of the figures.
+    `pictures` holds the file names of the figures. `sensitive` names columns of groups of people,
+    separated by commas, which are compared in `fairness`.
     """
     from evaluation import figures
     from evaluation.run_report import files
 
+    people = groups.read(run, sensitive)
     predictions = task_of(run).predict_test_set(run)
     # Before writing scores.json, since a damaged history raises an error.
     drawn = figures.draw(run, predictions)
     scores = _scores(run, predictions) | {"figures": drawn.names}
+    scores["fairness"] = fairness.of_run(run, predictions, people)
     scores = _write(run, scores, _count_other_runs(run))
     drift.write_reference(run, predictions)
     files.write(run, scores, drawn.names)

@@ -45,9 +45,9 @@ def train(
     return summary
 
 
-def evaluate(group: TargetRuns) -> dict[str, Any]:
+def evaluate(group: TargetRuns, sensitive: str = "") -> dict[str, Any]:
     """Evaluate the run of each target, and draw its figures."""
-    results = {target: report.evaluate(run) for target, run in group.runs.items()}
+    results = {target: report.evaluate(run, sensitive) for target, run in group.runs.items()}
     return {"run": str(group.path), "targets": results}
 
 

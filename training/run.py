@@ -15,6 +15,7 @@ from training.manifest import TASKS, RunError, read
 from training.options import TrainOptions
 
 if TYPE_CHECKING:
+    from pipelines.inspection import Inspection
     from pipelines.splits import Fold, Splits
     from training.coverage import Coverage
     from training.held_out import HeldOutPredictions
@@ -148,9 +149,17 @@ class Run:
     @functools.cached_property
     def splits(self) -> "Splits":
         """Data of this run, loaded again. Raises RunError if they have changed."""
+        return self.load_splits()
+
+    def load_splits(self, inspection: "Inspection | None" = None) -> "Splits":
+        """Load the data of this run; with an inspection the examples know where they come from.
+
+        Raises RunError if they have changed.
+        """
         from pipelines.quarantine import training_splits
 
-        splits = training_splits(self.app.load_splits(self.data_dir), self.fold, self.quarantine)
+        loaded = self.app.load_splits(self.data_dir, inspection)
+        splits = training_splits(loaded, self.fold, self.quarantine)
         if splits.fingerprint() != self.manifest["data"]["fingerprint"]:
             raise RunError(
                 f"Received data {self.app.data!r} that differ from those of the run {self.path}; "

@@ -16,6 +16,7 @@ SCORE_KEYS = (
     "discrimination",
     "seeds",
     "slices",
+    "fairness",
 )
 UNTESTED_GROUPS = "Fairness between groups of people: evaluate with --sensitive COLUMN."
 NOT_TESTED = (

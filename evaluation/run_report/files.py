@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from apps.several_targets import column_list
 from evaluation import scores_file
 from evaluation.learning_curve_text import FIGURE
 from evaluation.run_report import card, page
@@ -28,15 +29,19 @@ def write(run: Run, scores: dict[str, Any], figures: list[str]) -> dict[str, Any
     return content
 
 
-def rewrite(run: Run) -> dict[str, Any] | None:
+def rewrite(run: Run, sensitive: str = "") -> dict[str, Any] | None:
     """Write the report of the stored scores and figures again, and return its content.
 
-    Returns None if an evaluation of this version did not write them all.
+    Returns None if an evaluation of this version did not write them all, or if it did not compare
+    the groups by these sensitive columns.
     """
     if not (run.path / SCORES).exists():
         return None
     scores = scores_file.read(run)
     figures = scores.get("figures") or []
+    columns = [one["column"] for one in (scores.get("fairness") or {}).get("columns", [])]
+    if sensitive and columns != column_list(sensitive):
+        return None
     if not figures or not all((run.path / name).is_file() for name in figures):
         return None
     try:
