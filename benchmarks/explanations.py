@@ -1,6 +1,6 @@
 """Do explanations say what a model depends on? Deletion, insertion and randomised weights.
 
-    python benchmarks/explanations.py --output benchmarks/results/explanations.json
+    python -m benchmarks.explanations --output build/explanations.json
 
 Deletion takes the parts of an input away, those that raise the score most first, and averages the
 score over all steps; insertion puts them into an empty input. A faithful order has a lower mean
@@ -8,7 +8,7 @@ than a random one in deletion and a higher one in insertion (Petsiuk, Das and Sa
 A model of random weights has to have other explanations than the trained one: the rank correlation
 of their attributions is near 0 (Adebayo et al., Sanity checks for saliency maps, 2018).
 
-About two minutes on two cores; needs ../shared/data/telco_churn.
+A few minutes on two cores; needs ../shared/data/telco_churn.
 """
 
 import argparse
