@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from cyclopts import App, Parameter
 
 import apps
-from cli import explaining, output, reports, runs, tools, training
+from cli import decide, explaining, output, reports, runs, tools, training
 from cli.options import (
     CHECK_DATA,
     CHECK_DISTRIBUTE,
@@ -134,6 +134,7 @@ def _app_commands(app_class: type[apps.App]) -> App:
 def _add_run_commands(cli: App, app_class: type[apps.App] | None, usage: str) -> None:
     """Add the commands that take a run; those of an app take only its runs."""
     _add_score_commands(cli, app_class, usage)
+    decide.add(cli, app_class, usage)
     _add_use_commands(cli, app_class, usage)
     explaining.add_command(cli, app_class, usage)
 

@@ -213,9 +213,22 @@ def print_discrimination(scored: dict[str, Any]) -> None:
         print_columns(*discrimination_table(found), MAX_GAINS_PER_TABLE)
 
 
+def print_decision(scored: dict[str, Any]) -> None:
+    """Print what the decision of the run does on the test examples."""
+    from evaluation.run_report import decision
+
+    if found := scored.get("decision"):
+        print(f"decision  {found['text']}")
+        if found["rows"]:
+            print_table(*decision.rows_table(found))
+        for line in decision.sentences(found):
+            print(line)
+
+
 def print_task_tables(scored: dict[str, Any]) -> None:
     """Print the areas under the curves, and the further tables of the task, such as of classes."""
     print_discrimination(scored)
+    print_decision(scored)
     for name in scored["tables"]:
         if rows := scored[name]:
             print_table(list(rows[0]), [row.values() for row in rows])

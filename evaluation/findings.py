@@ -7,6 +7,7 @@ from typing import Any
 from apps.app import App
 from apps.metrics import VALIDATION, metric
 from evaluation.coverage import coverage_findings
+from evaluation.decision_scores import decision_findings
 from evaluation.drift import drift_findings
 from evaluation.fairness import findings as fairness
 from evaluation.finding import Finding
@@ -56,6 +57,7 @@ def findings(
         *coverage_findings(scores.get("coverage")),
         *drift_findings(scores.get("drift")),
         *label_noise_findings(scores.get("label_noise")),
+        *decision_findings(scores.get("decision")),
     ]
 
 

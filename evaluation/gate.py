@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from apps.fields import FieldError
-from evaluation import scores_file
+from evaluation import decision_scores, scores_file
 from evaluation.fairness.findings import gate_values
 from training.run import Run
 
@@ -105,6 +105,7 @@ def _values(scores: Mapping[str, Any]) -> dict[str, float]:
     for name, (low, high) in scores["intervals"].items():
         values |= {f"{name}.low": low, f"{name}.high": high}
     calibration = scores.get("calibration") or {}
+    values |= decision_scores.gate_values(scores.get("decision"))
     values |= _areas(scores.get("discrimination") or {})
     for name in ("ece", "brier"):
         if name in calibration:

@@ -6,6 +6,7 @@ from typing import Any
 
 from apps.metrics import metric
 from evaluation import coverage, drift, history, seed_findings, test_set_ledger
+from evaluation.decision_scores import judge_run
 from evaluation.discrimination import discrimination
 from evaluation.fairness import fairness, groups
 from evaluation.findings import findings
@@ -108,6 +109,7 @@ def _scores(run: Run, predictions: Any, known: Baselines | None = None) -> dict[
         "label_noise": _label_noise(run, predictions),
         "discrimination": discrimination(task, predictions, baselines, run.splits),
         "slices": slices.of_run(run, predictions),
+        "decision": judge_run(run, predictions),
         "examples": len(predictions.target),
         **tables,
         "tables": list(tables),

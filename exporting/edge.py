@@ -97,7 +97,8 @@ def _litert(portable: Portable, run: Run) -> tuple[bytes, dict[str, Any]]:
 def _onnx(portable: Portable, run: Run) -> tuple[bytes, dict[str, Any]]:
     # An ONNX file maps texts to codes itself, so that the sidecar needs no tables.
     without_tables = onnx.without_tables(portable)
-    labels = list(run.manifest["labels"])
+    # With a decision the program chooses the class, as the sidecar says.
+    labels = [] if run.decision else list(run.manifest["labels"])
     spec = sidecar(without_tables, run.manifest, outputs_of(portable))
     return onnx.convert(portable, labels), spec
 

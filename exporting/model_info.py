@@ -44,6 +44,7 @@ def describe(
         "labels": list(manifest["labels"]),
         **{name: manifest[name] for name in DECISION_FIELDS if name in manifest},
         "coverage": run.coverage and run.coverage.level,
+        "decision": _decision(run),
         "target": _target(run),
         "signatures": describe_signatures(signatures),
         **info,
@@ -53,6 +54,14 @@ def describe(
         "score": _score(run),
         "remarks": _remarks(run),
     }
+
+
+def _decision(run: Run) -> dict[str, Any] | None:
+    """Return the rule by which classes are chosen, and its text; None for the most probable one."""
+    if run.decision is None:
+        return None
+    names = ("positive", "threshold", "costs", "abstain")
+    return {name: getattr(run.decision, name) for name in names} | {"text": run.decision.text}
 
 
 def _target(run: Run) -> dict[str, str] | None:

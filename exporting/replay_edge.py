@@ -100,10 +100,26 @@ def predict(model: Callable[[Tensors], Tensors], spec: dict, raw: Tensors) -> Te
             name = entry["name"]
             outputs[name] = outputs[name].astype("float64") + entry["offset"]
     if spec["labels"] and "class" not in outputs:
-        labels = np.array(spec["labels"])
-        outputs["class"] = labels[outputs["probabilities"].argmax(-1)]
+        labels = np.array([*spec["labels"], "unsure"])
+        outputs["class"] = labels[answers(spec, outputs["probabilities"])]
     outputs |= decisions(spec["coverage"], outputs)
     return {name: to_bytes(array) for name, array in outputs.items()}
+
+
+def answers(spec: dict, probabilities: np.ndarray) -> np.ndarray:
+    """Return the number of the class of each row; that of "unsure" is the number of labels."""
+    decision, labels = spec["decision"] or {}, spec["labels"]
+    chosen = probabilities.argmax(-1)
+    if decision.get("threshold") is not None:
+        positive = labels.index(decision["positive"])
+        reaches = probabilities[:, positive] >= np.float32(decision["threshold"])
+        chosen = np.where(reaches, positive, 1 - positive)
+    elif decision.get("costs") is not None:
+        chosen = (probabilities.astype("float64") @ np.array(decision["costs"])).argmin(-1)
+    if decision.get("abstain") is None:
+        return chosen
+    sure = probabilities.max(-1) >= np.float32(decision["abstain"])
+    return np.where(sure, chosen, len(labels))
 
 
 def decisions(coverage: dict | None, outputs: Tensors) -> Tensors:

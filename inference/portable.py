@@ -27,6 +27,12 @@ OFFSETS = (
     "`offset` to an output in float64."
 )
 LABELS = "The class is the element of `labels` at the index of the largest of `probabilities`."
+DECISION = (
+    "The class is chosen by `decision`: with a `threshold`, it is `positive` from that probability "
+    "on, and the other class below; else, with `costs`, of which a row is a true class, it is the "
+    "class with the lowest sum of probabilities times costs, in float64; else the most probable "
+    "one. With `abstain` it is `unsure` if the largest probability is lower than that."
+)
 SETS = (
     "The set of classes holds each class before which, in the order of falling probability, all "
     "others have at most `coverage.threshold` together."
@@ -148,9 +154,10 @@ def sidecar(
         "outputs": [_tensor(name, spec, portable) for name, spec in sorted(outputs.items())],
         "labels": labels,
         "coverage": manifest.get("coverage"),
+        "decision": manifest.get("decision"),
     }
     outside = [*portable.outside]
-    outside += [CODES] * bool(portable.tables) + [LABELS] * bool(labels)
+    outside += [CODES] * bool(portable.tables) + [_class_rule(manifest)] * bool(labels)
     outside += [OFFSETS] * any(portable.offsets.values())
     if manifest.get("coverage"):
         outside.append(SETS if labels else INTERVALS)
@@ -162,6 +169,10 @@ def sidecar(
         else:
             content["recommend"]["met"] = portable.lists.interactions
     return content | {"outside": outside}
+
+
+def _class_rule(manifest: dict[str, Any]) -> str:
+    return DECISION if manifest.get("decision") else LABELS
 
 
 def _input(spec: Any, portable: Portable) -> dict[str, Any]:

@@ -158,6 +158,14 @@ def write_manifest(path: Path, manifest: dict[str, Any]) -> None:
         remove_training_files(path)
 
 
+def rewrite_manifest(path: Path, manifest: dict[str, Any]) -> None:
+    """Replace the manifest of a finished run; at every moment its signature is valid."""
+    text = as_json(manifest)
+    provenance.sign_change(path, provenance.RUN_FILES, {MANIFEST: text.encode()})
+    write_text(path / MANIFEST, text)
+    provenance.sign(path, provenance.RUN_FILES)
+
+
 def remove_training_files(path: Path) -> None:
     """Remove checkpoints, the marker file and partly written files from a finished run."""
     for name in (*TRAINING_FILES, MANIFEST):

@@ -17,6 +17,7 @@ from pathlib import Path
 from pipelines.files import atomic_write
 
 SIGNATURE_FILE = "origin.txt"
+MAX_SIGNATURES = 2  # in the file, while a run is changed
 # Environment variable: path of a key that several machines or users share.
 KEY_VARIABLE = "ATHANOR_KEY_FILE"
 RUN_FILES = ("run.json", "model.keras", "samples.npz")
@@ -45,6 +46,16 @@ def sign(
         temporary.write_text(_digest_of(directory, patterns, written or {}) + "\n")
 
 
+def sign_change(directory: Path, patterns: Sequence[str], written: Mapping[str, bytes]) -> None:
+    """Sign the files of a directory both as they are and as they will be after a change.
+
+    A process that is killed during the change leaves a valid signature.
+    """
+    digests = (_digest_of(directory, patterns, one) for one in ({}, written))
+    with atomic_write(directory / SIGNATURE_FILE) as temporary:
+        temporary.write_text("".join(f"{digest}\n" for digest in digests))
+
+
 def require_signature(directory: Path, patterns: Sequence[str], *, trust: bool = False) -> None:
     """Raise ProvenanceError unless the files of a directory have this user's signature.
 
@@ -53,8 +64,9 @@ def require_signature(directory: Path, patterns: Sequence[str], *, trust: bool =
     if trust:
         return
     try:
-        signature = (directory / SIGNATURE_FILE).read_text("ascii").strip()
-        if hmac.compare_digest(signature, _digest_of(directory, patterns, {})):
+        signatures = (directory / SIGNATURE_FILE).read_text("ascii").split()
+        digest = _digest_of(directory, patterns, {})
+        if any(hmac.compare_digest(one, digest) for one in signatures[:MAX_SIGNATURES]):
             return
         reason = "was made by another user or changed since"
     except (OSError, ValueError):

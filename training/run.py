@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pipelines.inspection import Inspection
     from pipelines.splits import Fold, Splits
     from training.coverage import Coverage
+    from training.decision import Decision
     from training.held_out import HeldOutPredictions
     from training.samples import Samples
 
@@ -99,6 +100,22 @@ class Run:
             raise RunError(
                 f"Received {self.path / MANIFEST} with a damaged coverage ({error}); expected that "
                 "of training. Restore the file or train again."
+            ) from error
+
+    @functools.cached_property
+    def decision(self) -> "Decision | None":
+        """How probabilities become an answer; None if the most probable class is the answer.
+
+        Raises RunError if run.json is damaged.
+        """
+        from training.decision import from_json
+
+        try:
+            return from_json(self.manifest.get("decision"), self.manifest["labels"])
+        except ValueError as error:
+            raise RunError(
+                f"Received {self.path / MANIFEST} with a damaged decision ({error}); expected one "
+                "of athanor decide. Remove it: athanor decide RUN --reset."
             ) from error
 
     @functools.cached_property

@@ -13,6 +13,7 @@ SCORE_KEYS = (
     *("comparisons", "training_seconds", "baseline_seconds", "blend", "test_set", "calibration"),
     "coverage",
     "drift",
+    "decision",
     "discrimination",
     "seeds",
     "slices",

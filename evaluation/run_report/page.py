@@ -8,6 +8,7 @@ from evaluation import console_tables
 from evaluation.outcomes import TITLES
 from evaluation.run_report import (
     coverage,
+    decision,
     discrimination,
     drift,
     fairness,
@@ -76,6 +77,7 @@ def page(content: dict[str, Any], pictures: dict[str, bytes]) -> str:
             *seed_paragraph.paragraph(content.get("seeds", {})),
             *probabilities.section(content.get("calibration")),
             *coverage.section(content.get("coverage"), bool(content["data"]["labels"])),
+            *decision.section(content.get("decision")),
             *discrimination.section(content.get("discrimination")),
             *drift.section(content.get("drift")),
             *slices.section(content.get("slices")),

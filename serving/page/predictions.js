@@ -11,6 +11,7 @@ const MAX_LISTED_CLASSES = 10;
 export function showPrediction(view, row, choose) {
   if (view.about.answer === "classes") {
     const best = row.probabilities.indexOf(Math.max(...row.probabilities));
+    if (view.about.decision) return showDecided(view, row, choose, best);
     const name = view.about.labels[best];
     const share = percent(row.probabilities[best]);
     showBars(view, row.probabilities, [best], choose, [name, h("span", {}, share)], setLine(view, row));
@@ -30,6 +31,21 @@ export function showPrediction(view, row, choose) {
   );
   view.announce(`${target.name}: ${value} ${target.unit}`);
   return 0;
+}
+
+/** Show the answer that the decision of the model gives, which may be another class or "unsure". */
+function showDecided(view, row, choose, best) {
+  const { labels, decision } = view.about;
+  const index = labels.indexOf(row.class);
+  const share = percent(row.probabilities[index < 0 ? best : index]);
+  const headline = index < 0 ? [row.class, h("span", {}, `${labels[best]} ${share}`)]
+    : [row.class, h("span", {}, share)];
+  const marks = decision.threshold === null ? undefined
+    : labels.map((label) => (label === decision.positive ? decision.threshold : undefined));
+  const lines = [h("p", { class: "soft small" }, `Decision: ${decision.text}.`), setLine(view, row)];
+  showBars(view, row.probabilities, index < 0 ? [] : [index], choose, headline, lines, marks, index < 0 ? best : index);
+  view.announce(`${row.class}, ${share}`);
+  return index < 0 ? best : index;
 }
 
 /** A line with the classes of which one is the true one with the coverage of the model, if it has sets. */
@@ -57,16 +73,16 @@ function showSeveral(view, { probabilities, selected }, choose) {
 const descending = (numbers) => numbers.map((_, k) => k).sort((a, b) => numbers[b] - numbers[a]);
 
 /** Show bars of probabilities; those of the `chosen` classes stand out, the most probable is explained. */
-function showBars(view, probabilities, chosen, choose, headline, note = null) {
+function showBars(view, probabilities, chosen, choose, headline, note = null, marks = undefined, selected = undefined) {
   const { labels, thresholds } = view.about;
   const order = descending(probabilities);
-  const [best] = order;
+  const best = selected ?? order[0];
   const focused = document.activeElement?.dataset?.label;
   // If all classes fit, they keep their order: bars that move are hard to follow.
   const shown = order.filter((k, rank) => rank < MAX_LISTED_CLASSES || chosen.includes(k));
   if (order.length <= MAX_LISTED_CLASSES) shown.sort((a, b) => a - b);
   const bars = shown.map((k) =>
-    bar(labels[k], probabilities[k], chosen.includes(k), () => pick(k), thresholds?.[k]));
+    bar(labels[k], probabilities[k], chosen.includes(k), () => pick(k), (thresholds ?? marks)?.[k]));
   const pick = (k) => {
     shown.forEach((one, position) => bars[position].setAttribute("aria-pressed", String(one === k)));
     choose(k);
