@@ -72,20 +72,20 @@ class DecideOptions(CommonOptions):
         return costs
 
     def check(self) -> None:
-        """Raise FieldError for values that are no wish, or for several at once."""
-        wishes = {
+        """Raise FieldError for values out of range, or conditions that exclude each other."""
+        conditions = {
             "--costs": bool(self.costs),
             "--min-precision": self.min_precision is not None,
             "--min-recall": self.min_recall is not None,
         }
-        given = [flag for flag, is_given in wishes.items() if is_given]
+        given = [flag for flag, is_given in conditions.items() if is_given]
         others = bool(given or self.positive or self.abstain is not None)
         if self.reset and others:
             raise FieldError("Received --reset with other flags; expected it alone.")
         if not self.reset and not others:
             raise FieldError(
-                "Received no wish; expected --costs fp=1,fn=5, --min-precision 0.9, --min-recall "
-                "0.9, --abstain 0.8, or --reset."
+                "Received no condition; expected --costs fp=1,fn=5, --min-precision 0.9, "
+                "--min-recall 0.9, --abstain 0.8, or --reset."
             )
         if len(given) > 1:
             raise FieldError(f"Received {' and '.join(given)}; expected one of them.")

@@ -4,7 +4,7 @@ import html
 from collections.abc import Iterator
 from typing import Any
 
-from evaluation.rounding import number, p_value, rounded, with_interval
+from evaluation.rounding import decimals, number, p_value, rounded, with_interval
 from evaluation.run_report.tables import table
 
 COLUMNS = ("precision", "recall", "selected", "cost")
@@ -52,11 +52,10 @@ def sentences(found: dict[str, Any]) -> Iterator[str]:
     """Yield what the decision saves, and what abstaining does."""
     if gain := found["gain"]:
         low, high = gain["interval"]
-        digits = 4
+        texts = [rounded(value, decimals(low, high)) for value in (gain["saved"], low, high)]
         yield (
-            f"The decision saves {rounded(gain['saved'], digits)} per test example against the most "
-            f"probable class (95 % interval {rounded(low, digits)} to {rounded(high, digits)}; "
-            f"{p_value(gain['p'])}), on the same examples."
+            f"The decision saves {texts[0]} per test example against the most probable class (95 % "
+            f"interval {texts[1]} to {texts[2]}; {p_value(gain['p'])}), on the same examples."
         )
     if part := found["abstaining"]:
         answered, right, of_all = (

@@ -22,8 +22,8 @@ def decisions_in_graph(run: Run) -> Callable[[Any], dict[str, Any]]:
     """Return a function from probabilities [n, classes] to the name of the class.
 
     A decision of the run may choose another class than the most probable one, or UNSURE. The
-    function adds `classes`, bool [n, classes]: the set that contains the true class in a share of the
-    cases, if the run has such sets.
+    function adds `classes`, bool [n, classes]: the set that contains the true class in a share of
+    the cases, if the run has such sets.
     """
     names, sets, decision = run.manifest["labels"], run.coverage, run.decision
     labels = tf.constant([*names, UNSURE], tf.string)
