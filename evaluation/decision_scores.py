@@ -46,7 +46,7 @@ def judge(
                 row["threshold"] = threshold
             row |= _two_classes(decision, labels, classes, target, weights)
             if costs is not None:
-                cost, interval = _mean_cost(costs[target, classes], float(costs.max()), weights)
+                cost, interval = _mean_cost(costs[target, classes], costs, weights)
                 row |= {"cost": cost, "cost_interval": [*interval]}
             rows.append(row)
     gain = None
@@ -110,14 +110,25 @@ def _two_classes(
     return row
 
 
-def _mean_cost(costs: np.ndarray, highest: float, weights: Weights) -> tuple[float, Interval]:
-    """Return the mean cost and its interval: Wilson's, with the variance of the costs."""
-    shares = costs / highest
+def _mean_cost(costs: np.ndarray, possible: np.ndarray, weights: Weights) -> tuple[float, Interval]:
+    """Return the mean cost and its 95 % interval.
+
+    The mean is the sum of each possible cost times its share. The distances of the shares from the
+    ends of their Wilson intervals are added as squares.
+
+    References:
+        Zou and Donner, "Construction of Confidence Limits about Effect Measures: A General
+        Approach", 2008.
+
+    """
     size = len(costs) if weights is None else effective_size(weights)
-    mean = min(float(np.average(shares, weights=weights)), 1.0)
-    variance = float(np.average(np.square(shares - mean), weights=weights))
-    low, high = wilson(mean, size * (mean * (1 - mean) / variance if variance > 0 else 1.0))
-    return mean * highest, (low * highest, high * highest)
+    squares = np.zeros(2)
+    for cost in np.unique(possible[possible > 0]):
+        share = min(float(np.average(costs == cost, weights=weights)), 1.0)
+        squares += np.square(cost * (np.array(wilson(share, size)) - share))
+    mean = float(np.average(costs, weights=weights))
+    low, high = mean + np.sqrt(squares) * (-1, 1)
+    return mean, (max(float(low), float(possible.min())), min(float(high), float(possible.max())))
 
 
 def saved(differences: np.ndarray, weights: Weights = None) -> dict[str, Any]:

@@ -8,8 +8,7 @@ from scipy.special import ndtri
 from evaluation.areas import ROUNDING, rank
 
 CERTAINTY = 0.9  # with which a precision or a recall is reached
-# Another threshold than that of calibrated probabilities must save this many standard errors.
-MIN_SAVED_ERRORS = 3.0
+MIN_ERRORS = 3.0  # standard errors between frequencies and calibrated probabilities
 
 
 class Candidates(NamedTuple):
@@ -67,8 +66,8 @@ def by_costs(
     """Return the threshold with the lowest cost.
 
     For calibrated probabilities that is c / (c + d), where c is the cost of a false positive and d
-    that of a false negative. Another one is taken if it saves significantly more on the held-out
-    examples.
+    that of a false negative. The cheapest threshold on the held-out examples is taken instead if
+    the probabilities between the two are significantly too high or too low.
 
     References:
         Elkan, "The Foundations of Cost-Sensitive Learning", IJCAI 2001.
@@ -81,11 +80,13 @@ def by_costs(
     total = false_positive * wrong + false_negative * (found[-1] - found)
     best = _between(ranked.values)[::-1][total.argmin()]
     calibrated = false_positive / (false_positive + false_negative)
-    selected = [scores >= np.float32(one) for one in (calibrated, best)]
-    costs = [np.where(truth, false_negative * ~one, false_positive * one) for one in selected]
-    saved = weights * (costs[0] - costs[1])
-    error = saved.std() * np.sqrt(len(saved))
-    return float(best) if saved.sum() > MIN_SAVED_ERRORS * error else round(calibrated, 6)
+    low, high = sorted((calibrated, float(best)))
+    between = (scores >= np.float32(low)) & (scores < np.float32(high))
+    share, weight = scores[between].astype("float64"), weights[between]
+    # Under calibration the number of positive examples has this mean and variance.
+    excess = float(weight @ (truth[between] - share))
+    error = float(np.sqrt(np.square(weight) @ (share * (1 - share))))
+    return float(best) if abs(excess) > MIN_ERRORS * error else round(calibrated, 6)
 
 
 def by_precision(found: Candidates, wanted: float) -> float:

@@ -11,6 +11,12 @@ import numpy as np
 
 UNSURE = "unsure"  # the answer for inputs with too low a confidence
 NUMBER = (int, float)
+WORDS = {
+    "fp": "cost of a false positive",
+    "fn": "cost of a false negative",
+    "min_precision": "precision of at least",
+    "min_recall": "recall of at least",
+}
 NOTHING: Mapping[str, float] = types.MappingProxyType({})
 
 
@@ -71,11 +77,11 @@ class Decision(NamedTuple):
         if self.abstain is not None:
             parts.append(f"{UNSURE} below a confidence of {self.abstain:g}")
         asked = ", ".join(
-            f"{name.replace('_', ' ')} {value:g}"
+            f"{WORDS.get(name, name)} {value:g}"
             for name, value in self.asked.items()
             if name != "abstain"
         )
-        return "; ".join(parts) + (f" (asked for: {asked})" if asked else "")
+        return "; ".join(parts) + (f" ({asked})" if asked else "")
 
 
 def from_json(content: Mapping[str, Any] | None, labels: list[str]) -> Decision | None:
