@@ -56,12 +56,19 @@ def test_a_few_texts_can_be_trained_on(model, count, tmp_path):
 @pytest.mark.parametrize(
     "some",
     [
-        [f"w{number}" for number in range(60)],  # no word occurs twice
-        [["!!!", "?"][number % 2] + "." * (number % 5) for number in range(60)],
-        [str(number * 37 % 101) for number in range(60)],
-        [""] * 20 + texts(40),
+        pytest.param([f"w{number}" for number in range(60)], id="unique"),  # no word occurs twice
+        pytest.param(
+            [["!!!", "?"][number % 2] + "." * (number % 5) for number in range(60)],
+            id="punctuation",
+            marks=pytest.mark.thorough,
+        ),
+        pytest.param(
+            [str(number * 37 % 101) for number in range(60)],
+            id="numbers",
+            marks=pytest.mark.thorough,
+        ),
+        pytest.param([""] * 20 + texts(40), id="empty"),
     ],
-    ids=["unique", "punctuation", "numbers", "empty"],
 )
 def test_short_texts_can_be_trained_on(some, tmp_path):
     run = trained(tmp_path, some, repeated("ab"))

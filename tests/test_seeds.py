@@ -202,6 +202,7 @@ def test_the_report_of_seeds_is_written_again(trained, run_cli, tmp_path):
     assert "it lacks app" in err
 
 
+@pytest.mark.thorough
 def test_the_report_of_a_run_tells_of_its_other_seeds(trained, tmp_path):
     path = shutil.copytree(trained, tmp_path / "seeds") / "seed-5"
     evaluated = athanor.evaluate(path)

@@ -600,7 +600,9 @@ def test_count_words():
     np.testing.assert_array_equal(estimate_word_counts(texts("a b c", "", "x" * 80)), [3, 1, 10])
 
 
-@pytest.mark.parametrize("model", ["ngrams", "cnn", "rnn"])
+@pytest.mark.parametrize(
+    "model", [*(pytest.param(one, marks=pytest.mark.thorough) for one in ("ngrams", "cnn")), "rnn"]
+)
 def test_a_part_alone_is_trained_and_exported(model, tmp_path):
     app = dataclasses.replace(Text.tiny(), model=model, epochs=1)
     run = train(app, run_dir=tmp_path / "run", verbose=0)

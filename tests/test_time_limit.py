@@ -83,8 +83,8 @@ def fitted(callbacks, *, epochs=50, steps=20, call=4, schedule="cosine"):
     [
         pytest.param(Clock(), id="steady"),
         pytest.param(Clock(validation=30.0), id="long validation"),
-        pytest.param(Clock(tracing=60.0), id="slow start"),
-        pytest.param(Clock(later_step=3.0, change_at=100), id="slower"),
+        pytest.param(Clock(tracing=60.0), id="slow start", marks=pytest.mark.thorough),
+        pytest.param(Clock(later_step=3.0, change_at=100), id="slower", marks=pytest.mark.thorough),
         pytest.param(Clock(later_step=0.3, change_at=100), id="faster", marks=pytest.mark.thorough),
     ],
 )

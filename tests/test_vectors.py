@@ -137,7 +137,7 @@ def tiny(path, **fields):
     return Text(**{"epochs": 2, "width": 4, "vocabulary": 200, "grams": 1, **fields}, vectors=path)
 
 
-@pytest.mark.parametrize("model", ["blend", "rnn"])
+@pytest.mark.parametrize("model", [pytest.param("blend", marks=pytest.mark.thorough), "rnn"])
 def test_a_run_does_not_need_the_file(reviews, model, tmp_path):
     run = train(tiny(reviews, model=model), run_dir=tmp_path / "run", verbose=0)
     stored = json.loads((tmp_path / "run/run.json").read_text())["files"]["vectors"]

@@ -1,6 +1,7 @@
 """Training examples as the two matrices that networks of rows take."""
 
 import dataclasses
+import functools
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +15,7 @@ from pipelines.rows.preprocessing import PrepareColumns
 
 MAX_BLOCK_ROWS, MIN_BLOCK_ROWS = 8192, 256  # examples that are preprocessed at once
 MAX_BLOCK_NUMBERS = 2**23  # numbers in them, which makes blocks of wide tables shorter
+MAX_KEPT_NUMBERS = 2**22  # of examples whose matrices are kept, 16 MB
 MAX_BINS = 128  # of a number column
 MIN_EXAMPLES_PER_BIN = 16  # on average
 MAX_TOTAL_BINS = 2**14  # of all number columns: wide tables would take minutes
@@ -83,6 +85,20 @@ class RowMatrices:
         return distinct_quantiles(self.select(rows).arrays()["numbers"], max(1, bins))
 
     def _batches(self) -> Iterator[Batch]:
+        if len(self) * self.width <= MAX_KEPT_NUMBERS:
+            return iter(self._kept_batches)
+        return self._prepared()
+
+    @functools.cached_property
+    def _kept_batches(self) -> list[Batch]:
+        """All blocks in memory: to prepare a few rows again takes longer than any use of them."""
+        batches = [*self._prepared()]
+        for batch in batches:
+            for array in (*batch.features.values(), batch.target):
+                array.setflags(write=False)  # All calls share it.
+        return batches
+
+    def _prepared(self) -> Iterator[Batch]:
         rows = min(MAX_BLOCK_ROWS, max(MIN_BLOCK_ROWS, MAX_BLOCK_NUMBERS // (self.width or 1)))
         batches = ordered_batches(self.examples, batch_size=rows, prepare=self.prepare)
         return batches.as_numpy_iterator()
