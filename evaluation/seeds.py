@@ -14,7 +14,6 @@ from evaluation.run_report import seeds as seeds_report
 from evaluation.seed_variance import compare_over_seeds, seed_variance
 from evaluation.tasks import task_of
 from evaluation.verdict import judge
-from inference import saved_graph
 from training import provenance
 from training.directory import create_group_directory
 from training.options import TrainOptions
@@ -97,7 +96,6 @@ class _Group:
         self.baselines = self.baselines or report.baselines_of(run)
         predictions = task.predict_test_set(run)
         scores = report.score(run, predictions, self.baselines)
-        saved_graph.save(run)
         self.resamples.append(task.bootstrap(predictions))
         self.count = task.num_units(predictions)
         self.runs.append((Run(run.path, run.data_dir), scores))

@@ -19,6 +19,7 @@ from training import startup
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = {"served", "found", "refreshed_export"}
+GRAPH_TESTS = {"test_graph", "test_list_requests", "test_odd_names"}
 HOME = tempfile.TemporaryDirectory(prefix="athanor-tests-")
 
 
@@ -99,6 +100,18 @@ def few_trees(request, monkeypatch):
         from apps.regression import boosting
 
         monkeypatch.setattr(boosting, "MAX_TESTED_INPUTS", 0)
+
+
+@pytest.fixture(autouse=True)
+def few_graphs(request, monkeypatch):
+    """Keep no graph of a run for later predictions, outside of the tests of these graphs.
+
+    Each took seconds, in every test that trains or predicts by the command line.
+    """
+    if request.module.__name__ not in GRAPH_TESTS:
+        from inference import saved_graph
+
+        monkeypatch.setattr(saved_graph, "save", lambda _: None)
 
 
 @pytest.fixture(scope="session", autouse=True)
