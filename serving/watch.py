@@ -95,19 +95,16 @@ class Watch:
                     continue
                 end = time.monotonic() + MAX_DECODING_SECONDS
                 for one in requests:
-                    self._try_to_count([one] if time.monotonic() < end else [], [one])
+                    if time.monotonic() < end:
+                        self._try_to_count([one])
+                    else:
+                        self.skipped += one.num_rows
 
-    def _try_to_count(
-        self, requests: list[WatchedRequest], noted: list[WatchedRequest] | None = None
-    ) -> None:
-        """Count requests; those that were noted and cannot be counted are skipped."""
+    def _try_to_count(self, requests: list[WatchedRequest]) -> None:
         try:
-            if requests:
-                self._count(requests)
-                return
+            self._count(requests)
         except Exception:  # inputs that no bins fit are no reason to fail
-            pass
-        self.skipped += sum(one.num_rows for one in noted or requests)
+            self.skipped += sum(one.num_rows for one in requests)
 
     def _count(self, requests: list[WatchedRequest]) -> None:
         inputs = {
