@@ -88,8 +88,8 @@ def _of_lucky_runs(summary: Summary) -> Iterator[Finding]:
         if is_lucky(row, summary):
             yield Finding(
                 LUCKY_SEED,
-                f"Seed {row['seed']} is a lucky one: {_scores(row, summary)}. Report the mean; "
-                "the model of this seed is no better on new examples than that of another one.",
+                f"Seed {row['seed']} is a lucky one: {_scores(row, summary)}. Report the mean; a "
+                "model that is chosen by its test score looks better than it is.",
             )
 
 
