@@ -106,6 +106,11 @@ def _thresholds(found: Mapping[str, Any]) -> Iterator[str]:
         ["by", "evens", "gap before", "gap after", "accuracy before", "after", "gain"],
         [[*_threshold_row(found, one)] for one in found["thresholds"]],
     )
+    if any(not _narrows(one["gap"]) for one in found["thresholds"]):
+        yield (
+            "<p>Where the gap is not smaller after, the validation examples of a group are too few "
+            "for its threshold.</p>"
+        )
     for one in found["thresholds"]:
         title = f"By {one['column']}: even {_title(found, one['evens'])}"
         yield f"<details><summary>{html.escape(title)}</summary>"
@@ -120,6 +125,11 @@ def _thresholds(found: Mapping[str, Any]) -> Iterator[str]:
         ]
         yield from table(["group", "threshold", "before", "after"], rows)
         yield "</details>"
+
+
+def _narrows(gap: Mapping[str, float | None]) -> bool:
+    before, after = gap["before"], gap["after"]
+    return before is None or after is None or after < before
 
 
 def _threshold_row(found: Mapping[str, Any], one: Mapping[str, Any]) -> Iterator[str]:

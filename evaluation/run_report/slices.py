@@ -17,13 +17,13 @@ def section(found: Mapping[str, Any] | None) -> Iterator[str]:
     if not found or not found["slices"]:
         return
     rows = [Slice.from_json(one) for one in found["slices"]]
-    worse = sum(one.is_worse for one in rows)
+    worse = found["worse"]
     yield "<h2>Slices</h2>"
     yield f"<p>{html.escape(_summary(rows, worse))}</p>"
     yield f'<p class="faint">{html.escape(_about(found))}</p>'
     columns = [name.format(metric=found["metric"]) for name in COLUMNS]
     count = min(max(worse, MIN_SHOWN), MAX_SHOWN)
-    yield from table(columns, _cells(rows[:count]))
+    yield from _open_table(columns, rows[:count])
     if folded := rows[count:]:
         yield f"<details><summary>{len(folded):,} more slices</summary>"
         yield from _open_table(columns, folded)
@@ -31,9 +31,10 @@ def section(found: Mapping[str, Any] | None) -> Iterator[str]:
 
 
 def _open_table(columns: Sequence[str], rows: Sequence[Slice]) -> Iterator[str]:
-    """Yield a table that is not folded in itself."""
-    lines = [*table(columns, _cells(rows))]
-    return (line for line in lines if not line.startswith(("<details", "</details")))
+    """Yield a table that is not folded in itself, and whose names are wrapped on a phone."""
+    for line in table(columns, _cells(rows)):
+        if not line.startswith(("<details", "</details")):
+            yield line.replace("<tr><td>", '<tr><td class="text">')
 
 
 def _summary(rows: Sequence[Slice], worse: int) -> str:
@@ -43,7 +44,8 @@ def _summary(rows: Sequence[Slice], worse: int) -> str:
     noun = "one slice" if worse == 1 else f"{worse:,} slices"
     verb = "is" if answers == 1 else "are"
     classes = f"; {answers:,} of them {verb} by true class" if answers else ""
-    return f"The model is worse on {noun} than on the rest beyond chance{classes}."
+    listed = f" The {len(rows):,} least probable are listed." if worse > len(rows) else ""
+    return f"The model is worse on {noun} than on the rest beyond chance{classes}.{listed}"
 
 
 def _about(found: Mapping[str, Any]) -> str:

@@ -74,6 +74,7 @@ class Found(NamedTuple):
         num_tested: number of slices that the correction counts.
         min_examples: in a slice that is judged.
         worst: the worst score of all slices.
+        num_worse: number of slices that are significantly worse, with those that are not stored.
 
     """
 
@@ -81,6 +82,7 @@ class Found(NamedTuple):
     num_tested: int
     min_examples: int
     worst: float | None
+    num_worse: int
 
 
 class _Family(NamedTuple):
@@ -132,7 +134,8 @@ def find(cuts: Sequence[Cut], units: UnitScores) -> Found:
     sign = scoring.metric(units.metric).sign
     worst = min((one.score for one in slices), key=lambda x: sign * x, default=None)
     tested = single.num_possible + pairs.num_possible + answer.num_possible
-    return Found(slices[:MAX_STORED], tested, least, worst)
+    worse = sum(one.is_worse for one in slices)
+    return Found(slices[:MAX_STORED], tested, least, worst, worse)
 
 
 def _family(population: Population, cuts: Sequence[Cut], least: int) -> _Family:

@@ -51,6 +51,7 @@ def to_json(found: Found, units: UnitScores, num_examples: int) -> dict[str, Any
         "tested": found.num_tested,
         "min_examples": found.min_examples,
         "worst": found.worst,
+        "worse": found.num_worse,
         "slices": [one.to_json() for one in found.slices],
     }
 
