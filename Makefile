@@ -86,6 +86,7 @@ bench: .venv/.ready-bench
 	$(BIN)/python benchmarks/check_data.py
 	$(BIN)/python benchmarks/reading.py
 	$(BIN)/python benchmarks/regression.py
+	$(BIN)/python benchmarks/calibration.py
 	$(BIN)/python benchmarks/flowers.py
 	$(BIN)/python benchmarks/texts.py
 	$(BIN)/python benchmarks/movielens.py
