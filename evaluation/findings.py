@@ -13,6 +13,7 @@ from evaluation.fairness import findings as fairness
 from evaluation.finding import Finding
 from evaluation.intervals import wilson
 from evaluation.label_noise import label_noise_findings
+from evaluation.leaks import leak_findings
 from evaluation.paired_comparison import decisive_metrics
 from evaluation.remarks import LOSES, advice
 from evaluation.rounding import amount, rounded
@@ -46,6 +47,7 @@ def findings(
 
     """
     return [
+        *leak_findings(scores.get("leaks")),
         *_of_baselines(scores["remarks"], verdict, app),
         *_of_classes(scores.get("per_class", [])),
         *slices.findings(scores.get("slices", {})),

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from apps.metrics import metric
-from evaluation import coverage, drift, history, seed_findings, test_set_ledger
+from evaluation import coverage, drift, history, leaks, seed_findings, test_set_ledger
 from evaluation.decision_scores import judge_run
 from evaluation.discrimination import discrimination
 from evaluation.fairness import fairness, groups
@@ -106,6 +106,7 @@ def _scores(run: Run, predictions: Any, known: Baselines | None = None) -> dict[
         "calibration": _calibration(run, predictions),
         "coverage": _coverage(run, predictions),
         "drift": drift.of_run(run),
+        "leaks": leaks.of_splits(run.splits),
         "label_noise": _label_noise(run, predictions),
         "discrimination": discrimination(task, predictions, baselines, run.splits),
         "slices": slices.of_run(run, predictions),
