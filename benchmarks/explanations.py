@@ -12,6 +12,7 @@ A few minutes on two cores; needs ../shared/data/telco_churn.
 """
 
 import argparse
+import functools
 import json
 import os
 import tempfile
@@ -164,7 +165,7 @@ def measure(folder: Path) -> dict[str, Any]:
         return train(app, run_dir=folder / name, precision="float32", verbose=0)
 
     results: dict[str, Any] = {}
-    telco = {"data": f"csv:{TELCO}", "target": "Churn", "drop": "customerID"}
+    telco: dict[str, Any] = {"data": f"csv:{TELCO}", "target": "Churn", "drop": "customerID"}
     blend = trained("blend", Regression(**telco))
     results["telco, blend, occlusion"] = curves(row_cases(blend))
     network = trained("mlp", Regression(**telco, model="mlp", epochs=6))
@@ -176,7 +177,7 @@ def measure(folder: Path) -> dict[str, Any]:
     digits = trained("digits", Mnist(epochs=5))
     for method in ("occlusion", "integrated_gradients"):
         results[f"digits, {method}"] = curves(image_cases(digits, method)) | {
-            "randomised": randomised(digits, lambda m=method: image_cases(digits, m))
+            "randomised": randomised(digits, functools.partial(image_cases, digits, method))
         }
     return results
 
