@@ -37,7 +37,7 @@ ALLOWED_IMPORTS = {
     "data_checks": {"pipelines", "apps"},
     "training": {"pipelines", "optimizers", "apps"},
     "inference": {"pipelines", "optimizers", "apps", "training"},
-    "evaluation": {"pipelines", "optimizers", "apps", "training", "inference"},
+    "evaluation": {"pipelines", "optimizers", "apps", "data_checks", "training", "inference"},
     "exporting": {"pipelines", "optimizers", "apps", "training", "inference", "evaluation"},
 }
 ALLOWED_IMPORTS["serving"] = ALLOWED_IMPORTS["tuning"] = ALLOWED_IMPORTS["exporting"] | {
