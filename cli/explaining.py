@@ -52,9 +52,16 @@ def _explain(
         return _explain_run(runs.checked_run(app, path, options), inputs, options)
     if options.wanted:
         raise FieldError(
-            f"Received --wanted for a run of several targets; expected one run: {path}/target-a, "
-            "for example. Leave it out, or name that run."
+            f"Received --wanted for a run of several targets; expected the run of one: "
+            f"{next(iter(group.runs.values())).path}, for example. Leave it out, or name that run."
         )
+    from pipelines import standard_input
+
+    # Every target reads the inputs.
+    inputs = [
+        standard_input.store_as_address(one) if standard_input.is_standard_input(one) else one
+        for one in inputs
+    ]
     explained = {}
     for target, run in group.runs.items():
         print(f"target {target}")

@@ -15,6 +15,7 @@ from training.run import Run
 NAME: ModalityName = "row"
 NUM_CURVES = 4  # columns whose partial dependence is drawn
 NUM_PAIRED_COLUMNS = 5  # columns whose pairs are tested for interactions
+MIN_H = 0.01  # of an interaction that is named
 MAX_SCORES = 5  # classes whose scores count in interactions
 
 
@@ -110,7 +111,12 @@ def _surrogate(model: RowModel, tree: Surrogate | None) -> dict[str, Any] | None
 def _lines(content: dict[str, Any]) -> list[str]:
     """Return sentences about what was found."""
     lines = []
-    if pairs := content["interactions"]["pairs"]:
+    pairs = content["interactions"]["pairs"]
+    if pairs and max(one["h"] for one in pairs) < MIN_H:
+        lines.append(
+            f"no interaction: H is below {MIN_H} for all pairs of the most important columns"
+        )
+    elif pairs:
         first = pairs[0]
         lines.append(
             f"strongest interaction: {' and '.join(first['columns'])}, H {first['h']:.2f} "
