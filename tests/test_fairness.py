@@ -304,6 +304,36 @@ def test_the_published_false_positive_rates_of_compas(compas):
     assert "for African-American" in finding.text
 
 
+@pytest.mark.slow
+def test_adult_equals_fairlearn_and_german_credit_is_compared(tmp_path):
+    metrics = pytest.importorskip("fairlearn.metrics", reason="needs the extra oracles")
+    if not (ADULT / "adult_test.csv.gz").exists():
+        pytest.skip("needs ../shared/data/adult_census")
+    from evaluation.tasks import task_of
+
+    adult = Regression(
+        data=f"csv:{ADULT / 'adult_train.csv.gz'}", test=f"csv:{ADULT / 'adult_test.csv.gz'}",
+        target="income", drop="fnlwgt,sex,race", model="linear", epochs=3,
+    )  # fmt: skip
+    run = train(adult, run_dir=tmp_path / "adult", precision="float32", verbose=0)
+    scores = report.evaluate(run, "sex,race")
+    predictions = task_of(run).predict_test_set(run)
+    with gzip.open(ADULT / "adult_test.csv.gz", "rt") as file:
+        people = list(csv.DictReader(file))
+    known = (predictions.target, predictions.predicted)
+    for column in scores["fairness"]["columns"]:
+        members = [row[column["column"]] for row in people]
+        parity = metrics.demographic_parity_difference(*known, sensitive_features=members)
+        odds = metrics.equalized_odds_difference(*known, sensitive_features=members)
+        assert gap_of(column, "selection_rate")["gap"] == pytest.approx(parity, abs=1e-12)
+        assert gap_of(column, "equalized_odds")["gap"] == pytest.approx(odds, abs=1e-12)
+    german = Regression(data=f"csv:{GERMAN}", target="credit_risk", drop="sex", model="linear")
+    run = train(german, run_dir=tmp_path / "german", precision="float32", verbose=0)
+    by_sex, by_age = report.evaluate(run, "sex,age")["fairness"]["columns"]
+    assert {row["group"] for row in by_sex["groups"]} == {"female", "male"}
+    assert len(by_age["groups"]) == 5
+
+
 # ---------------------------------------------------------------- whole runs
 
 
