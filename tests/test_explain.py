@@ -356,3 +356,13 @@ def test_no_rows_to_explain(table_run, run_cli, tmp_path):
     assert Mnist.modality == "image"
     status, _, err = run_cli("mnist", "explain", table_run.path)
     assert status == 2
+
+
+def test_the_report_shows_the_explanation(table_run):
+    athanor.explain(table_run)
+    report = athanor.report(table_run)
+    page = (table_run.path / "report.html").read_text()
+    assert "<h2>Explanation</h2>" in page
+    assert "Partial dependence" in page
+    assert json.loads((table_run.path / "report.json").read_text())["explanation"]["lines"]
+    assert report["verdict"]

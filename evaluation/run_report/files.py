@@ -5,7 +5,7 @@ from typing import Any
 from apps.several_targets import column_list
 from evaluation import scores_file
 from evaluation.learning_curve_text import FIGURE
-from evaluation.run_report import card, page
+from evaluation.run_report import card, explanation, page
 from evaluation.run_report.content import report_content
 from training.run import SCORES, Run, as_json, write_text
 
@@ -16,7 +16,9 @@ FILES = {"report": PAGE, "card": CARD, "json": CONTENT}
 def write(run: Run, scores: dict[str, Any], figures: list[str]) -> dict[str, Any]:
     """Write the three files, each whole or not at all, and return the content of report.json."""
     content = report_content(run, scores, figures)
+    content["explanation"] = explanation.load(run)
     shown = [*figures, *([FIGURE] if content["learning_curve"] else [])]
+    shown += (content["explanation"] or {}).get("pictures", [])
     pictures = {name: (run.path / name).read_bytes() for name in shown}
     texts = {
         CARD: card.card(content),
