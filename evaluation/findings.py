@@ -8,17 +8,17 @@ from apps.app import App
 from apps.metrics import VALIDATION, metric
 from evaluation.coverage import coverage_findings
 from evaluation.decision_scores import decision_findings
+from evaluation.decisive import decisive_metrics, worthwhile_gain
 from evaluation.drift import drift_findings
 from evaluation.fairness import findings as fairness
 from evaluation.finding import Finding
 from evaluation.intervals import wilson
 from evaluation.label_noise import label_noise_findings
 from evaluation.leaks import leak_findings
-from evaluation.paired_comparison import decisive_metrics
 from evaluation.remarks import LOSES, advice
 from evaluation.rounding import amount, rounded
 from evaluation.slices import slices
-from evaluation.verdict import Part, Verdict, worthwhile_gain
+from evaluation.verdict import Part, Verdict
 
 MIN_CLASS_EXAMPLES = 5  # test examples of a class that is judged
 MAX_CLASSES_NAMED = 5

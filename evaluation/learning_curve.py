@@ -13,10 +13,10 @@ import numpy as np
 from apps.app import FieldError
 from apps.metrics import metric
 from evaluation import report, scores_file
+from evaluation.decisive import decisive_metrics
 from evaluation.intervals import Z
 from evaluation.learning_curve_text import FILE, sentence
 from evaluation.learning_law import LearningLaw, Point
-from evaluation.paired_comparison import decisive_metrics
 from evaluation.tasks import task_of
 from pipelines.splits import Splits
 from training.run import SCORES, Run, RunError, write_json

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from apps.metrics import metric
+from evaluation.decisive import worthwhile_gain
 from evaluation.rounding import decimals, rounded
-from evaluation.verdict import worthwhile_gain
 from training.run import Run
 
 FILE, FIGURE = "learning_curve.json", "learning_curve.png"

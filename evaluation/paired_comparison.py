@@ -11,7 +11,6 @@ from apps.metrics import Metric, metric
 from evaluation.intervals import LEVEL, TAILS, Interval, Resamples, Z
 from evaluation.modalities.baselines import NOISE_FLOOR
 from evaluation.tasks import Task
-from evaluation.tasks.classification import BALANCED
 
 Test = Literal["mcnemar", "bootstrap", "influence", "seeds"]
 UnitValues = Mapping[str, np.ndarray]  # of each unit, by metric
@@ -75,16 +74,6 @@ def compare(
         if name != NOISE_FLOOR
     }
     return holm(found)
-
-
-def decisive_metrics(metrics: Mapping[str, float]) -> list[str]:
-    """Return the metrics by which a model is judged, the most important first.
-
-    A model of balanced classes gives up the accuracy of the frequent classes on purpose.
-    """
-    if BALANCED in metrics:
-        return [BALANCED, "macro_f1"]
-    return [name for name in metrics if metric(name).measures_quality]
 
 
 def holm(comparisons: Comparisons) -> Comparisons:

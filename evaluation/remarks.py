@@ -5,7 +5,8 @@ from typing import NamedTuple
 
 from apps.app import App
 from apps.metrics import metric
-from evaluation.paired_comparison import Comparison, Comparisons, decisive_metrics
+from evaluation.decisive import decisive_metrics
+from evaluation.paired_comparison import Comparison, Comparisons
 from evaluation.rounding import decimals, rounded
 
 DATA_FIELDS = ("task", "split", "multilabel")  # besides those that name columns

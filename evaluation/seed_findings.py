@@ -5,10 +5,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from apps.metrics import metric
+from evaluation.decisive import decisive_metrics, worthwhile_gain
 from evaluation.findings import Finding
-from evaluation.paired_comparison import decisive_metrics
 from evaluation.rounding import decimals, rounded
-from evaluation.verdict import worthwhile_gain
 from training import seed_runs
 from training.run import Run
 

@@ -7,13 +7,12 @@ from typing import Any, NamedTuple
 from scipy.special import ndtri
 
 from apps.metrics import metric
+from evaluation.decisive import decisive_metrics, worthwhile_gain
 from evaluation.intervals import Z
 from evaluation.outcomes import TITLES, Outcome
-from evaluation.paired_comparison import Comparison, Comparisons, decisive_metrics
+from evaluation.paired_comparison import Comparison, Comparisons
 from evaluation.rounding import decimals, p_value, rounded
 
-# The smallest worthwhile gain, as a share of the baseline's distance from the end of the range.
-MIN_WORTHWHILE_SHARE = 0.05
 POWER = 0.8  # of a test with the advised number of examples
 MIN_GROWTH = 1.2  # of the test set
 MIN_MORE = 10  # test examples
@@ -109,16 +108,6 @@ def judge(
     if outcome == "undecided":
         sentences.append(_needed(more))
     return Verdict(outcome, " ".join(sentences), parts, more)
-
-
-def worthwhile_gain(name: str, score: float) -> float:
-    """Return the smallest gain over a score that is worth having.
-
-    It is a share of the distance from the nearer end of the metric's range.
-    """
-    definition = metric(name)
-    distances = [abs(end - score) for end in (definition.low, definition.high)]
-    return MIN_WORTHWHILE_SHARE * min(distances)  # inf for a metric without that end
 
 
 def gain_text(one: Comparison, own: float, other: float, title: str) -> str:

@@ -6,12 +6,13 @@ from test_intervals import list_predictions
 
 from apps import Mnist, Recommender, Regression
 from evaluation import test_set_ledger
+from evaluation.decisive import worthwhile_gain
 from evaluation.findings import findings
 from evaluation.paired_comparison import compare
 from evaluation.remarks import Seconds, remarks, time_remarks
 from evaluation.tasks import classification, ranking, regression
 from evaluation.tasks.classification import Predictions
-from evaluation.verdict import judge, worthwhile_gain
+from evaluation.verdict import judge
 
 LABELS = ("ant", "bee", "cat", "<b>dog</b>", "elk")
 MANIFEST = {"data": {"sizes": {"valid": 300}}, "best_epoch": 2}

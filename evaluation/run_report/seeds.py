@@ -8,7 +8,7 @@ from typing import Any
 import apps
 from apps.metrics import metric
 from evaluation import console_tables, seed_tables
-from evaluation.paired_comparison import decisive_metrics
+from evaluation.decisive import decisive_metrics
 from evaluation.run_report import page, public
 from evaluation.run_report.tables import picture, table
 from pipelines.files import atomic_write

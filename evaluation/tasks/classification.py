@@ -9,6 +9,7 @@ from scipy.special import softmax
 from apps.app import TaskName
 from apps.calibration import logits_of
 from apps.metrics import metric
+from evaluation.decisive import BALANCED
 from evaluation.intervals import (
     Interval,
     Resamples,
@@ -28,7 +29,6 @@ from training.coverage import Coverage, Sets
 from training.run import Run
 
 NAME: TaskName = "classification"
-BALANCED = "balanced_accuracy"
 
 
 class Predictions(NamedTuple):
