@@ -69,6 +69,7 @@ def recalls(scores):
     return np.array([row["recall"] for row in scores["per_class"]])
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", CASES)
 def test_a_balanced_model_finds_the_rare_class(name, tmp_path):
     app = CASES[name](tmp_path, balance=True)

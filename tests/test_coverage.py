@@ -110,7 +110,7 @@ class Decided:
     """Stands for a run: what makes decisions of numbers."""
 
     def __init__(self, coverage, labels=()):
-        self.coverage, self.manifest = coverage, {"labels": [*labels]}
+        self.coverage, self.decision, self.manifest = coverage, None, {"labels": [*labels]}
         self.samples = type("Samples", (), {"labels": None})
 
 

@@ -187,6 +187,7 @@ def test_a_small_table_is_weighed_out_of_fold(
     assert scores["test"]["rmse"] < 0.9 * best_baseline
 
 
+@pytest.mark.thorough
 def test_a_small_table_keeps_the_blend_whatever_validation_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -204,6 +205,7 @@ def test_a_small_table_keeps_the_blend_whatever_validation_says(
     assert run.manifest["blend"]["linear"]["weight"] == 1
 
 
+@pytest.mark.thorough
 def test_a_table_of_more_columns_than_examples_has_no_networks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -90,6 +90,7 @@ def test_a_search_accepts_wildcards_and_refuses_a_name_that_is_not_utf8(run_cli,
     assert not refused.exists()
 
 
+@pytest.mark.thorough
 def test_train_and_predict_read_image_folders_with_odd_names(run_cli, elsewhere):
     photos = elsewhere / os.fsdecode(b"photos\xe9 [1]")
     for label in ("oak", os.fsdecode(b"orm\xe9")):
@@ -116,6 +117,7 @@ def test_train_and_predict_read_image_folders_with_odd_names(run_cli, elsewhere)
         assert status == 0, err
 
 
+@pytest.mark.thorough
 def test_texts_and_ratings_in_files_whose_names_are_not_utf8(run_cli, elsewhere):
     texts, ratings = (elsewhere / os.fsdecode(name) for name in (b"t\xe9.csv", b"r\xe9.csv"))
     lines = [f"{'good' if k % 2 else 'bad'} film number {k},{k % 2}\n" for k in range(80)]

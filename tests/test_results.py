@@ -13,6 +13,7 @@ import apps
 TINY = ["--model", "softmax", "--epochs", "1", "--precision", "float32"]
 
 
+@pytest.mark.thorough
 def test_json_of_a_whole_process_is_one_object_on_standard_output(run, write_image, elsewhere):
     """Standard output holds nothing that TensorFlow prints, from C++ too."""
     arguments = [run.path, write_image(elsewhere / "a.png")]

@@ -179,6 +179,7 @@ def test_a_version_without_its_variables_is_not_served(run, tmp_path):
         Server([str(tmp_path)], Settings(port=0, log=tmp_path / "log", trust=True))
 
 
+@pytest.mark.thorough
 def test_no_request_fails_while_versions_change(directory, publish, tmp_path):
     send_during_swaps(directory, publish, tmp_path, swaps=2, num_requests=100)
 

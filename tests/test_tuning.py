@@ -370,6 +370,7 @@ def test_files_that_the_user_added_to_the_best_run_stay(found, tmp_path):
     assert json.loads((target / "run.json").read_text()) == {"name": "three"}
 
 
+@pytest.mark.thorough
 def test_a_first_trial_that_fails_stops_the_search(tmp_path):
     app = dataclasses.replace(Mnist.tiny(), learning_rate=1e30, schedule="constant")
     app = dataclasses.replace(app, batch_norm=False)

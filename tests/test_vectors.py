@@ -155,6 +155,7 @@ def test_a_run_does_not_need_the_file(reviews, model, tmp_path):
     assert export(run)["parity"]["passed"]
 
 
+@pytest.mark.thorough
 def test_a_changed_file_is_not_continued_with(reviews, tmp_path):
     def interrupted(*_):
         raise KeyboardInterrupt
