@@ -48,17 +48,17 @@ def findings(
     """
     return [
         *leak_findings(scores.get("leaks")),
-        *_of_baselines(scores["remarks"], verdict, app),
-        *_of_classes(scores.get("per_class", [])),
-        *slices.findings(scores.get("slices", {})),
+        *drift_findings(scores.get("drift")),
         *fairness.findings(scores.get("fairness", {})),
+        *_of_classes(scores.get("per_class", [])),
+        *label_noise_findings(scores.get("label_noise")),
+        *_of_baselines(scores["remarks"], verdict, app),
+        *slices.findings(scores.get("slices", {})),
         *_of_validation(scores, history, manifest),
         *_of_test_set(scores, verdict),
         *_of_small_gain(verdict),
         *_of_confidence(scores.get("calibration", {})),
         *coverage_findings(scores.get("coverage")),
-        *drift_findings(scores.get("drift")),
-        *label_noise_findings(scores.get("label_noise")),
         *decision_findings(scores.get("decision")),
     ]
 

@@ -30,10 +30,11 @@ def leak_findings(found: list[dict[str, Any]] | None) -> Iterator[Finding]:
         return
     named = ", ".join(f"{one['column']!r} ({one['score']:.1%})" for one in found[:MAX_NAMED])
     more = f" and {len(found) - MAX_NAMED:,} more" if found[MAX_NAMED:] else ""
-    noun, it = ("The column", "its value") if len(found) == 1 else ("The columns", "their values")
+    noun, verb = ("Column", "corrects") if len(found) == 1 else ("Columns", "correct")
+    each = "" if len(found) == 1 else ", each alone,"
     yield Finding(
         "target_leakage",
-        f"{noun} {named}{more} alone nearly determine the target; in brackets is the share of the "
-        f"errors of a constant that a rule of one column corrects. Is {it} known before the target "
-        "is? If not, the score is worth nothing: train again with --drop.",
+        f"{noun} {named}{more}{each} nearly {verb} every error of a constant guess (share in "
+        "brackets). Is that value known before the target is? If not, the scores are worth "
+        "nothing: train again without it (--drop).",
     )

@@ -1,6 +1,7 @@
 """The report page: one HTML file that loads nothing from other hosts and runs no script."""
 
 import html
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -36,6 +37,18 @@ FIGURES = {  # titles that are no names of files
     "popularity.png": "Popularity of the recommended items",
     "activity.png": "Scores by activity of the user",
 }
+FLAG = re.compile(r"(?<![\w-])--[a-z][\w-]*")
+# Findings without which the verdict would mislead.
+SERIOUS = {
+    "target_leakage": "a column gives the target away",
+    "drift": "the test examples are unlike the training examples",
+    "unfair": "groups of people are treated differently",
+    "majority_class": "the model predicts one class only",
+    "useless_class": "a class is hardly ever recognised",
+    "label_errors": "labels may be wrong",
+    "bad_slice": "a part of the data has a much worse score",
+    "overconfident": "probabilities are too high",
+}
 STYLE = """
 :root { color-scheme: light dark; --ink: #1c2126; --faint: #56606a; --line: #d6dbe0;
   --paper: #fbfcfd; --raised: #ffffff; --better: #1b6e3c; --worse: #b3261e; --open: #8a5a00; }
@@ -54,7 +67,12 @@ h3 { font-size: 1rem; margin: 1.25rem 0 .25rem; }
 p { margin: .4rem 0; }
 ul { padding-left: 1.2rem; margin: .4rem 0; } li { margin: .3rem 0; }
 .faint { color: var(--faint); font-size: .9rem; }
-.scroll { overflow: auto; max-height: 36rem; margin: .5rem 0; }
+.scroll { overflow: auto; max-height: 36rem; margin: .5rem 0;
+  background: linear-gradient(90deg, var(--paper) 40%, transparent) 0 0 / 3rem 100% local,
+    linear-gradient(270deg, var(--paper) 40%, transparent) 100% 0 / 3rem 100% local,
+    linear-gradient(90deg, var(--line), transparent) 0 0 / 1rem 100% scroll,
+    linear-gradient(270deg, var(--line), transparent) 100% 0 / 1rem 100% scroll;
+  background-repeat: no-repeat; }
 table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; vertical-align: top; padding: .3rem 1rem .3rem 0; white-space: nowrap;
   border-top: 1px solid var(--line); }
@@ -62,7 +80,8 @@ th { border-top: 0; color: var(--faint); font-weight: 600; }
 td.text { white-space: normal; min-width: 10rem; }
 figure { margin: 1rem 0; } figcaption { font-weight: 600; margin-bottom: .25rem; }
 figure img { max-width: 100%; height: auto; background: #fff; border-radius: .3rem; }
-code { font: .85rem/1.5 ui-monospace, monospace; } summary { cursor: pointer; }
+code { font: .85rem/1.5 ui-monospace, monospace; } code.flag { white-space: nowrap; }
+summary { cursor: pointer; }
 @media print { body { max-width: none; padding: 0; }
   .scroll { overflow: visible; max-height: none; }
   th, td { white-space: normal; } figure, header, tr { break-inside: avoid; } }
@@ -124,6 +143,9 @@ def _verdict(content: dict[str, Any]) -> Iterator[str]:
     for part in verdict["parts"]:
         title = "" if part["outcome"] == outcome else f"{TITLES[part['outcome']]}: "
         yield f"<p>{html.escape(title + part['text'])}</p>"
+    if titles := [SERIOUS[one["kind"]] for one in findings if one["kind"] in SERIOUS]:
+        text = "; ".join(dict.fromkeys(titles))
+        yield f"<p><strong>Before you use it: {html.escape(text)}.</strong></p>"
     about = f"{content['title']}; data {content['data']['address']}; {content['about']}"
     yield f'<p class="faint">{html.escape(about)}</p></header>'
     yield from bullets("What to do", [one["text"] for one in findings] or [_next_step(outcome)])
@@ -219,5 +241,10 @@ def _pairs(rows: Sequence[Sequence[str]]) -> Iterator[str]:
 def bullets(title: str, lines: Sequence[str]) -> Iterator[str]:
     """Yield a heading and a list; nothing without lines."""
     if lines:
-        items = "".join(f"<li>{html.escape(line)}</li>" for line in lines)
+        items = "".join(f"<li>{_with_flags(line)}</li>" for line in lines)
         yield f"<h2>{title}</h2><ul>{items}</ul>"
+
+
+def _with_flags(line: str) -> str:
+    """Return a line as HTML, in which no flag of a command breaks."""
+    return FLAG.sub(r'<code class="flag">\g<0></code>', html.escape(line))

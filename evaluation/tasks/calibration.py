@@ -96,7 +96,9 @@ def ece_interval(confidence: np.ndarray, right: np.ndarray, limit: float) -> Int
     random = np.random.default_rng(0)
     errors = np.abs(_posterior_gaps(gaps, noise, random)) @ (sizes / len(right))
     low, high = np.clip(np.quantile(errors, TAILS), 0.0, 1.0)
-    return (0.0 if _calibration_error(confidence, right) <= limit else float(low), float(high))
+    plain = _calibration_error(confidence, right)
+    # The plain error, which is printed with it, is inside.
+    return (0.0 if plain <= limit else min(float(low), plain), max(float(high), plain))
 
 
 def _posterior_gaps(gaps: np.ndarray, noise: np.ndarray, random: np.random.Generator) -> np.ndarray:
