@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from apps.app import App
-from apps.metrics import VALIDATION, metric
+from apps.metrics import metric
 from evaluation.coverage import coverage_findings
 from evaluation.decision_scores import decision_findings
 from evaluation.decisive import decisive_metrics, worthwhile_gain
@@ -32,8 +32,6 @@ GAP_ERRORS = 3.0  # standard errors between validation and test
 def findings(
     scores: Mapping[str, Any],
     verdict: Verdict,
-    history: Mapping[str, list[float]],
-    manifest: Mapping[str, Any],
     app: App,
 ) -> list[Finding]:
     """Return the findings about a scored run, the most important first.
@@ -41,8 +39,6 @@ def findings(
     Args:
         scores: the content of scores.json.
         verdict: on the same scores.
-        history: the columns of history.csv.
-        manifest: the content of run.json.
         app: of the run, for advice on its fields.
 
     """
@@ -52,9 +48,9 @@ def findings(
         *fairness.findings(scores.get("fairness", {})),
         *_of_classes(scores.get("per_class", [])),
         *label_noise_findings(scores.get("label_noise")),
+        *_of_validation(scores),
         *_of_baselines(scores["remarks"], verdict, app),
         *slices.findings(scores.get("slices", {})),
-        *_of_validation(scores, history, manifest),
         *_of_test_set(scores, verdict),
         *_of_small_gain(verdict),
         *_of_confidence(scores.get("calibration", {})),
@@ -116,26 +112,22 @@ def _useless(rows: list[dict[str, Any]], mean: float) -> str:
     )
 
 
-def _of_validation(
-    scores: Mapping[str, Any], history: Mapping[str, list[float]], manifest: Mapping[str, Any]
-) -> Iterator[Finding]:
+def _of_validation(scores: Mapping[str, Any]) -> Iterator[Finding]:
     """Find a validation score that is far better than the test score."""
-    name = decisive_metrics(scores["test"])[0]
-    column, sizes = history.get(f"{VALIDATION}{name}"), manifest["data"].get("sizes", {})
-    best = manifest.get("best_epoch")
-    if column is None or best not in history.get("epoch", []) or not sizes.get("valid"):
+    name, found = decisive_metrics(scores["test"])[0], scores.get("validation")
+    if not found or name not in found["metrics"]:
         return
-    value, test = column[history["epoch"].index(best)], scores["test"][name]
+    value, test = found["metrics"][name], scores["test"][name]
     low, high = scores["intervals"][name]
-    error = (high - low) / 4 * math.sqrt(1 + scores["examples"] / sizes["valid"])
+    error = (high - low) / 4 * math.sqrt(1 + scores["examples"] / found["examples"])
     gap = metric(name).sign * (value - test)
     if gap > max(GAP_ERRORS * error, worthwhile_gain(name, test)):
         yield Finding(
             "validation_gap",
-            f"The validation {name} of the best epoch, {rounded(value, 3)}, is far better than "
-            f"that of the test examples, {rounded(test, 3)}. The epoch may be a lucky one, "
-            "validation examples may be in the training data, or the test examples may be of "
-            "another kind. Look at the data with check-data, and train with --folds 5.",
+            f"The validation {name}, {rounded(value, 3)}, is far better than that of the test "
+            f"examples, {rounded(test, 3)}. The test examples may be of another kind or have wrong "
+            "labels, validation examples may be in the training data, or the epoch may be a lucky "
+            "one. Look at the data with check-data, and train with --folds 5.",
         )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from apps.metrics import metric
-from evaluation import coverage, drift, history, leaks, seed_findings, test_set_ledger
+from evaluation import coverage, drift, leaks, seed_findings, test_set_ledger
 from evaluation.decision_scores import judge_run
 from evaluation.discrimination import discrimination
 from evaluation.fairness import fairness, groups
@@ -19,6 +19,7 @@ from evaluation.slices import slices
 from evaluation.tasks import task_of
 from evaluation.verdict import judge
 from pipelines import fingerprints
+from training.manifest import RunError
 from training.run import SCORES, Run, write_json
 
 # The predictions of each baseline, and its seconds.
@@ -108,6 +109,7 @@ def _scores(run: Run, predictions: Any, known: Baselines | None = None) -> dict[
         "drift": drift.of_run(run),
         "leaks": leaks.of_splits(run.splits),
         "label_noise": _label_noise(run, predictions),
+        "validation": _validation(run),
         "discrimination": discrimination(task, predictions, baselines, run.splits),
         "slices": slices.of_run(run, predictions),
         "decision": judge_run(run, predictions),
@@ -135,6 +137,18 @@ def _label_noise(run: Run, predictions: Any) -> dict[str, Any]:
     if run.task != "classification":
         return {}
     return label_noise(predictions.probabilities, predictions.target)
+
+
+def _validation(run: Run) -> dict[str, Any] | None:
+    """Return the metrics of held-out validation examples; None for a task or a run without."""
+    try:
+        predictions = task_of(run).predict_held_out(run)
+    except RunError:  # of an older version
+        return None
+    if predictions is None:
+        return None
+    metrics = task_of(run).metrics(predictions)
+    return {"metrics": metrics, "examples": len(predictions.target)}
 
 
 def _coverage(run: Run, predictions: Any) -> dict[str, Any] | None:
@@ -179,8 +193,7 @@ def _verdict(run: Run, scores: dict[str, Any]) -> dict[str, Any]:
     """Return the verdict, the findings and the comparisons as scores.json holds them."""
     comparisons: Comparisons = scores["comparisons"]
     verdict = judge(scores["test"], scores["baselines"], comparisons, scores["examples"])
-    epochs = history.read(run.path / "history.csv")
-    found = findings(scores, verdict, epochs, run.manifest, run.app)
+    found = findings(scores, verdict, run.app)
     return {
         "verdict": verdict.to_json(),
         "findings": [one.to_json() for one in found],

@@ -103,6 +103,7 @@ SITUATIONS = {
     "label errors": Situation("label_errors", wrong_labels),
     "drift": Situation("drift", shifted),
     "unfair": Situation("unfair", unlike_groups, {"drop": "sex"}, {"sensitive": "sex"}),
+    "wrong labels in the test set": Situation("validation_gap", noisy_test_labels),
     "overconfident": Situation("overconfident", noisy_test_labels),
     "a bad slice": Situation("bad_slice", bad_region, text="region = east"),
     "too few test examples": Situation("small_test_set", few_test_rows),

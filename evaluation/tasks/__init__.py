@@ -28,6 +28,12 @@ class Task(Protocol[Predictions]):
     def predict_test_set(self, run: Run) -> Predictions:
         """Predict a run's test examples."""
 
+    def predict_held_out(self, run: Run) -> Predictions | None:
+        """Return a run's predictions for validation examples that it was not fitted to.
+
+        Raises RunError if the run has none.
+        """
+
     def from_outputs(self, splits: Splits, outputs: dict[str, np.ndarray]) -> Predictions:
         """Make predictions of an export's outputs for the test examples."""
 

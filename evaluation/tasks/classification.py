@@ -83,6 +83,11 @@ def predict_test_set(run: Run) -> Predictions:
     return of_test_set(run.splits, predict_all(run.model, run.splits.test))
 
 
+def predict_held_out(run: Run) -> Predictions:
+    """Return the predictions for validation examples. Raises RunError if the run has none."""
+    return Predictions(*run.held_out, balance=run.splits.balance)
+
+
 def from_outputs(splits: Splits, outputs: dict[str, np.ndarray]) -> Predictions:
     """Make predictions of an export's outputs for the test examples."""
     return of_test_set(splits, outputs["probabilities"])

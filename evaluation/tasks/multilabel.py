@@ -102,6 +102,12 @@ def predict_test_set(run: Run) -> Predictions:
     return Predictions.by_thresholds(predict_all(run.model, test), run.thresholds, test.targets)
 
 
+def predict_held_out(run: Run) -> Predictions:
+    """Return the predictions for validation examples. Raises RunError if the run has none."""
+    held_out = run.held_out
+    return Predictions.by_thresholds(held_out.predictions, run.thresholds, held_out.targets)
+
+
 def from_outputs(splits: Splits, outputs: dict[str, np.ndarray]) -> Predictions:
     """Make predictions of an export's outputs for the test examples."""
     return Predictions(outputs["probabilities"], outputs["selected"], splits.test.targets)

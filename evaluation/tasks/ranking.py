@@ -92,6 +92,10 @@ def _texts(ids: np.ndarray) -> set[str]:
     return {name.decode("utf-8", "surrogateescape") for name in ids.tolist()}
 
 
+def predict_held_out(run: Run) -> None:
+    """Return nothing: validation pairs make no lists like those of the test users."""
+
+
 def from_outputs(splits: Splits, outputs: dict[str, np.ndarray]) -> Predictions:
     """Make predictions of an export's outputs for the test pairs, without lists."""
     ratings = outputs["rating"] if has_ratings(splits) else None
