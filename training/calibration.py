@@ -47,7 +47,7 @@ def decisions(
     """
     content: dict[str, Any] = {}
     if parts.temperature is not None:
-        content["temperature"] = float(parts.temperature.temperature)
+        content["temperature"] = float(parts.temperature.get_weights()[0])  # of any replica
     if splits.is_multilabel:
         thresholds = choose_thresholds(found.predictions, found.targets)
         return content | {"thresholds": [round(float(one), 4) for one in thresholds]}
